@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What flatpause found: the one model that every renderer reads and that the analysis fills. It
+ * knows nothing of BPF, traces or probes. Times are nanoseconds; renderers turn them into
+ * milliseconds. Strings are owned by the model unless said; "" stands for unknown, never NULL.
+ */
+#ifndef FLATPAUSE_FINDING_H
+#define FLATPAUSE_FINDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FINDING_SCHEMA_VERSION 1
+#define FINDING_NS_NONE	       UINT64_MAX
+
+struct flame;
+
+/* A name and a value, in the order in which they are shown. */
+struct finding_fact {
+	char *name; /* dotted: "disk.wbt_lat_usec" */
+	char *value;
+};
+
+/* Which rung of its ladder a probe got, and what is lost by it. */
+struct finding_hook {
+	char *probe;
+	char *hook; /* e.g. "tp_btf/ext4_request_blocks + ext4_allocate_blocks" */
+	char *rung; /* "1 of 3", or "none" */
+	char *lost; /* "" = nothing */
+};
+
+struct finding_loss {
+	uint64_t events;   /* records that found their ring full */
+	uint64_t recorded; /* records that are in the trace */
+	bool complete;	   /* the trace ends as it should */
+	uint32_t bad_chunks;
+};
+
+/* One cause's part of a window or of a thread's wall time. */
+struct finding_share {
+	char *cause; /* dotted id: "io.throttle.wbt" */
+	uint64_t ns;
+	uint64_t carry_over_ns; /* of it, what an earlier window left behind */
+};
+
+struct finding_thread {
+	uint32_t tid;
+	uint32_t tgid;
+	char *comm;
+	char *role;	  /* "worker", "api", "vcpu", "controller", "helper", "kernel", "" */
+	uint64_t wall_ns; /* of the window: the thread may live for a part of it */
+	uint64_t running_user_ns;
+	uint64_t running_kernel_ns;
+	uint64_t runnable_ns;
+	struct finding_share *blocked;
+	size_t blocked_cnt;
+	uint64_t unknown_ns; /* what closes the sum; named in blocked[] as unknown.* as well */
+	bool passive;	     /* waited for the worker: a consequence, 0 ns attributable */
+};
+
+struct finding_futex {
+	uint64_t uaddr;
+	char *mapping; /* as in /proc/PID/maps, "" = unknown */
+	uint32_t tid;  /* the waiter */
+	uint64_t wait_ns;
+	uint32_t waits;
+	uint32_t waker_tid; /* of the longest wait; 0 = unknown */
+	char *op;	    /* "WAIT_BITSET_PRIVATE" */
+};
+
+enum finding_extents {
+	FINDING_EXTENTS_UNKNOWN = 0, /* nothing was preallocated, or not seen */
+	FINDING_EXTENTS_KEPT = 1,
+	FINDING_EXTENTS_LOST = 2,
+};
+
+struct finding_file {
+	char *path;
+	uint32_t dev; /* major << 20 | minor */
+	uint64_t ino;
+	uint32_t open_flags;
+	uint64_t bytes_written;
+	uint64_t fsync_ns;
+	uint64_t alloc_ns; /* in the block allocator */
+	enum finding_extents extents;
+	char *extents_why; /* "undone by O_TRUNC at open", "" */
+};
+
+struct finding_window {
+	uint32_t index; /* from 1, within its sweep */
+	uint32_t sweep; /* from 1 */
+	uint64_t begin_ns;
+	uint64_t duration_ns;
+	uint64_t reported_ns; /* FINDING_NS_NONE = the command reported nothing */
+	char *detector;	      /* "mark", "api", "file:...", "reported", "exec" */
+	char *label;
+	bool open;		      /* never closed: clipped at the end of the recording */
+	bool slow;		      /* of the slow regime of its curve */
+	bool spike;		      /* far above its neighbours, without a step */
+	uint32_t closer_tid;	      /* whose ledger this is */
+	struct finding_share *ledger; /* sums to duration_ns exactly, largest first */
+	size_t ledger_cnt;
+	struct finding_thread *threads;
+	size_t threads_cnt;
+	struct finding_futex *futexes;
+	size_t futexes_cnt;
+	struct finding_file *files;
+	size_t files_cnt;
+};
+
+enum curve_verdict {
+	CURVE_INCONCLUSIVE = 0,
+	CURVE_FLAT = 1,
+	CURVE_STEPPED = 2,
+};
+
+struct finding_curve {
+	enum curve_verdict verdict;
+	uint32_t at_window; /* the first slow window, from 1; 0 = none */
+	double ratio;	    /* Hodges-Lehmann, late / early at at_window or at the best split */
+	double ratio_lower95;
+	double ratio_upper95;
+	double p; /* 2 * min(p_rank, p_t), at most 1 */
+	uint32_t sweeps;
+	uint32_t windows;  /* per sweep */
+	double *values_ms; /* sweeps * windows, sweep-major */
+	char *why;	   /* one sentence */
+};
+
+struct finding_rejected {
+	char *cause;
+	char *why; /* with the number that rejects it */
+};
+
+struct finding_verdict {
+	char *cause;	   /* a leaf, "unknown.*", or "none" for no anomaly */
+	double share;	   /* of the growth, 0..1 */
+	double confidence; /* 0..1 */
+	char *text;	   /* the answer in words, numbers included */
+	char **evidence;
+	size_t evidence_cnt;
+	struct finding_rejected *rejected;
+	size_t rejected_cnt;
+};
+
+struct finding_advice {
+	char *mitigation; /* "fallocate", "memfd", "tune", "none" */
+	char *why;
+	char *command;
+	char *undo;
+};
+
+/* How a cause is shown: filled for every cause that occurs. */
+struct finding_cause {
+	char *id;
+	char *title; /* "writeback throttling (wbt)" */
+	char *group; /* "io", "writeback", "ext4", "jbd2", "futex", "cpu", "mm", "unknown", ... */
+};
+
+struct findings {
+	char *tool_version;
+	char *source; /* the trace's path as given */
+	struct finding_fact *host;
+	size_t host_cnt;
+	struct finding_fact *cost; /* what recording cost */
+	size_t cost_cnt;
+	struct finding_hook *hooks;
+	size_t hooks_cnt;
+	struct finding_loss loss;
+	struct finding_window *windows;
+	size_t windows_cnt;
+	struct finding_curve curve;
+	struct finding_verdict verdict;
+	struct finding_advice *advice;
+	size_t advice_cnt;
+	struct finding_cause *causes;
+	size_t causes_cnt;
+	char **warnings; /* clock disagreement, stack coverage, ... shown with the verdict */
+	size_t warnings_cnt;
+	struct flame
+		*flame_slow; /* slow windows (all of them where there is no step); may be NULL */
+	struct flame *flame_fast; /* the others; may be NULL */
+};
+
+enum arm_kind {
+	ARM_BEFORE = 0,
+	ARM_MITIGATED = 1,
+	ARM_CONTROL = 2,
+};
+
+/* One arm of a comparison: the same BRANCHes, with or without a mitigation. */
+struct arm {
+	char *label; /* "before", "fallocate", "memfd", "control" */
+	enum arm_kind kind;
+	struct finding_curve curve;
+	struct findings *findings; /* NULL where only a curve is known */
+	/* the comparison with `before` and with the control; 0 = not there */
+	double ratio_to_before;	 /* median, slow windows before / same windows here */
+	double ratio_to_control; /* median here / median of the control */
+	bool flattened;
+	char *text;
+};
+
+struct comparison {
+	char *name; /* the scenario, or the trace's name */
+	struct arm *arms;
+	size_t arms_cnt;
+	char *kept; /* label of the arm whose mitigation was kept; "none" */
+	bool flattened;
+	char *text;
+};
+
+struct report {
+	char *title;
+	struct comparison *comparisons;
+	size_t comparisons_cnt;
+};
+
+/* Frees everything inside and the object. NULL is fine. */
+void findings__free(struct findings *f);
+void comparison__free_inside(struct comparison *c);
+void report__free(struct report *r);
+
+struct findings *findings__new(void); /* all strings "", NULL on no memory */
+
+const char *curve_verdict_name(enum curve_verdict v); /* "stepped", "flat", "inconclusive" */
+
+/*
+ * Appends a zeroed element to a (pointer, count) pair and gives its address, NULL on no memory:
+ * `t = FINDING_APPEND(&w->threads, &w->threads_cnt)`.
+ */
+void *finding_append(void **array, size_t *cnt, size_t element_size);
+#define FINDING_APPEND(array, cnt) \
+	((__typeof__(*(array)))finding_append((void **)(array), (cnt), sizeof(**(array))))
+
+/* Replaces an owned string; NULL is stored as "". 0 or -ENOMEM. */
+int finding_set(char **field, const char *value);
+int finding_setf(char **field, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* flatpause: records BRANCHes, explains every pause, and proves whether a mitigation flattened it. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/verb.h"
+#include "log.h"
+
+volatile sig_atomic_t exiting;
+
+static const struct verb verbs[] = {
+	{ "fix", "plan, apply, show and undo mitigations (flatpause-fixer)", verb_fix },
+};
+
+#define VERBS_CNT (sizeof(verbs) / sizeof(verbs[0]))
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	exiting = 1;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void print_usage(FILE *out)
+{
+	fputs("flatpause explains why pauses of a VM snapshot grow, and makes them flat again.\n\n"
+	      "usage: flatpause VERB [options]\n\n",
+	      out);
+	for (size_t i = 0; i < VERBS_CNT; i++)
+		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+	fputs("\nexamples:\n"
+	      "  flatpause doctor                          # what will work here\n"
+	      "  flatpause sweep -n 10 --gap 3s -p 4242 --pause-from json:.pause_ms \\\n"
+	      "                  -o run.fpt -- ./branch.sh # record ten BRANCHes\n"
+	      "  flatpause diagnose run.fpt                # why are they slow\n"
+	      "  flatpause fix plan run.fpt                # what would be done about it\n"
+	      "\n`flatpause VERB --help` explains a verb; exit codes are in the README.\n",
+	      out);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "--help";
+
+	log_init("flatpause", LOG_NORMAL);
+	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+		print_usage(argc > 1 ? stdout : stderr);
+		return argc > 1 ? FP_EXIT_OK : FP_EXIT_USAGE;
+	}
+	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+		puts("flatpause " FLATPAUSE_VERSION);
+		return FP_EXIT_OK;
+	}
+	catch_signals();
+	for (size_t i = 0; i < VERBS_CNT; i++)
+		if (!strcmp(name, verbs[i].name))
+			return verbs[i].run(argc - 1, argv + 1);
+	log_err(0, "no verb '%s'; `flatpause --help` lists them", name);
+	return FP_EXIT_USAGE;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Names for addresses. On the recording host: /proc/kallsyms, and ELF symbol tables of what the
+ * targets map. In analysis: only what the trace carries (REC_KSYMS, REC_SYMS, REC_MAPS).
+ */
+#ifndef FLATPAUSE_SYMBOLS_H
+#define FLATPAUSE_SYMBOLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "../trace/reader.h"
+#include "../trace/writer.h"
+
+/* ---- recording ---- */
+
+struct ksyms;
+
+/* Reads /proc/kallsyms (text symbols, modules too). -EPERM if the addresses are hidden; said. */
+int ksyms__load(struct ksyms **k);
+void ksyms__free(struct ksyms *k);
+const char *ksyms__name(const struct ksyms *k, uint64_t addr, uint64_t *offset);
+bool ksyms__has(const struct ksyms *k, const char *name); /* prefix up to '.' */
+
+/* Writes REC_KSYMS with the symbols that cover `addrs` (any order, duplicates fine). */
+int ksyms__write(const struct ksyms *k, struct trace_writer *w, const uint64_t *addrs, size_t cnt);
+
+/* Snapshots /proc/PID/maps with build-ids, and /proc/PID/fd: REC_MAPS, REC_FDS. */
+int proc__write_maps(struct trace_writer *w, pid_t tgid);
+int proc__write_fds(struct trace_writer *w, pid_t tgid);
+
+/*
+ * User symbols of `tgid` for `addrs`, resolved by ELF (.symtab, else .dynsym) through
+ * /proc/PID/map_files or the path, and demangled; writes REC_SYMS. `maps` was taken by
+ * proc_maps__read while the process lived, so that this works after its death.
+ */
+struct proc_maps;
+int proc_maps__read(struct proc_maps **m, pid_t tgid);
+void proc_maps__free(struct proc_maps *m);
+int proc_maps__write(const struct proc_maps *m, struct trace_writer *w);
+int usyms__write(struct trace_writer *w, const struct proc_maps *m, const uint64_t *addrs,
+		 size_t cnt);
+
+/* ---- analysis ---- */
+
+struct symbols; /* everything that one trace can name */
+
+int symbols__load(struct symbols **s, struct trace_reader *r);
+void symbols__free(struct symbols *s);
+
+/* NULL when unknown. Names live as long as s. */
+const char *symbols__kernel(const struct symbols *s, uint64_t addr);
+
+/* "func", or "[libc.so.6+0x1234]" where only the mapping is known, or "[unknown]". */
+const char *symbols__user(struct symbols *s, uint32_t tgid, uint64_t addr);
+
+/* The line of /proc/PID/maps that covers addr at ts: "[heap]", "/bin/x", "anon next to .bss of x" */
+const char *symbols__mapping(struct symbols *s, uint32_t tgid, uint64_t addr);
+
+/* Path behind a descriptor that was open before recording; NULL = not known. */
+const struct rec_fd *symbols__fd(const struct symbols *s, uint32_t tgid, int fd, const char **path);
+
+#endif
