@@ -189,4 +189,4 @@ $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libflatpause.a
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS)
 
--include $(shell find $(O) -name '*.d' -not -path '*/sanitize/*' -not -path '*/static/*' 2>/dev/null)
+-include $(shell find $(O) -name '*.d' -not -path '$(O)/sanitize/*' -not -path '$(O)/static/*' 2>/dev/null)
