@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define FLAME_DEPTH_MAX 512 /* frames below it are counted in the last one */
+
 enum flame_state {
 	FLAME_RUN_USER = 0,
 	FLAME_RUN_KERNEL = 1,
@@ -18,8 +20,9 @@ enum flame_state {
 struct flame_node {
 	char *name;
 	uint64_t self_ns[FLAME_STATES];
-	uint64_t total_ns;	      /* self and everything below */
-	struct flame_node **children; /* sorted by name once flame__finish() ran */
+	uint64_t total_ns;		 /* self and everything below */
+	uint64_t state_ns[FLAME_STATES]; /* total_ns by state */
+	struct flame_node **children;	 /* sorted by name once flame__finish() ran */
 	size_t children_cnt;
 };
 

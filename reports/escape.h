@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Names come from processes, files and traces: they are hostile. Every renderer writes them
+ * through one of these. Bytes that are no UTF-8, and characters that XML forbids, become U+FFFD.
+ */
+#ifndef FLATPAUSE_REPORTS_ESCAPE_H
+#define FLATPAUSE_REPORTS_ESCAPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define UTF8_REPLACEMENT 0xfffd
+
+/* Takes one code point from *s and moves on; 0 at the end. Overlong forms and surrogates are bad. */
+uint32_t utf8_next(const char **s);
+
+/* Writes one code point as UTF-8. */
+void utf8_put(FILE *out, uint32_t cp);
+
+/* The inside of a JSON string, without its quotes. */
+void escape_json(FILE *out, const char *s);
+
+/* Text and attribute values of HTML, XHTML and SVG. */
+void escape_xml(FILE *out, const char *s);
+
+/* One cell of a Markdown table or a line of prose: no markup, no mentions, no line breaks. */
+void escape_markdown(FILE *out, const char *s);
+
+/* A frame of a folded stack: ';' becomes ':', white space at line ends and controls become ' '. */
+void escape_folded(FILE *out, const char *s);
+
+/* Like escape_xml, but at most `max` code points, then an ellipsis. */
+void escape_xml_short(FILE *out, const char *s, size_t max);
+
+#endif
