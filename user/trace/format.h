@@ -14,11 +14,13 @@
 
 #include <linux/types.h>
 
-#define REC_MAGIC     "FLATPAU\n"
-#define REC_MAJOR     1
-#define REC_MINOR     0
+#define REC_MAGIC      "FLATPAU\n"
+#define REC_MAJOR      1
+#define REC_MINOR      0
 
-#define REC_MAX_CHUNK (64u << 20) /* raw payload bytes; a larger length is damage */
+#define REC_MAX_CHUNK  (64u << 20) /* raw payload bytes; a larger length is damage */
+#define REC_MAX_EVENTS (1u << 20)  /* the same for REC_EVENTS, of which one per CPU is in memory */
+#define REC_MAX_CPUS   8192
 
 struct rec_file {
 	char magic[8];
@@ -54,13 +56,13 @@ struct rec_chunk {
 	__u32 size;	/* payload bytes in the file, without padding */
 	__u32 raw_size; /* payload bytes after inflating; = size without REC_F_DEFLATE */
 	__u32 crc32;	/* zlib's crc32 of the payload as it stands in the file */
-	__u32 reserved;
+	__u32 head_crc; /* crc32 of the five fields above: a damaged length is seen as such */
 };
 
 struct rec_events {
 	__u32 cpu;
 	__u32 records;
-	__u64 first_ns;
+	__u64 first_ns; /* smallest and largest ts_ns in the chunk */
 	__u64 last_ns;
 };
 
@@ -164,8 +166,15 @@ struct rec_loss {
 struct rec_end {
 	__u64 end_ns;
 	__u64 events_cnt; /* all CPUs */
-	__s32 reason;	  /* 0 done, 1 signal, 2 target gone, 3 no space (what fitted is here) */
+	__s32 reason;	  /* enum rec_reason */
 	__u32 reserved;
+};
+
+enum rec_reason {
+	REC_REASON_DONE = 0,
+	REC_REASON_SIGNAL = 1,
+	REC_REASON_TARGET_GONE = 2,
+	REC_REASON_NO_SPACE = 3, /* what fitted is here */
 };
 
 _Static_assert(sizeof(struct rec_file) == 64, "rec_file");

@@ -18,7 +18,7 @@ struct trace_info {
 	uint64_t bytes;	     /* of the file */
 	uint64_t bytes_used; /* up to the last whole chunk */
 	uint64_t events_cnt;
-	uint32_t bad_chunks;	 /* wrong CRC: skipped and counted */
+	uint32_t bad_chunks;	 /* wrong CRC, or no chunk where one should be: skipped */
 	uint32_t unknown_chunks; /* types that this reader does not know */
 };
 
@@ -34,7 +34,11 @@ const struct trace_info *trace_reader__info(const struct trace_reader *r);
 const void *trace_reader__chunk(struct trace_reader *r, enum rec_type type, uint32_t n,
 				size_t *size);
 
-/* One record: checked so that hdr.size lies within its chunk and covers its kind's struct. */
+/*
+ * One record: checked so that hdr.size lies within its chunk and covers its kind's struct and
+ * tail (frames, paths with their zero, comm with its zero). It is valid until the next call of
+ * trace_reader__next, __rewind or __close: copy what is needed for longer.
+ */
 struct trace_event {
 	uint32_t cpu;
 	const struct ev_hdr *hdr;
