@@ -149,6 +149,14 @@ $(O)/%.o: %.c
 # The skeleton is generated: whoever includes it waits for it.
 $(call obj,$(wildcard user/capture/*.c)): $(SKEL)
 
+# A text file as a C string, to be included: styles, scripts and the JSON schema of the reports.
+$(O)/%.inc: %
+	$(Q)mkdir -p $(@D)
+	$(call msg,EMBED,$@)
+	$(Q)sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $< > $@
+
+$(call obj,$(wildcard reports/*.c)): $(patsubst %,$(O)/%.inc,$(wildcard reports/*.css reports/*.js reports/*.json))
+
 $(O)/libflatpause.a: $(call obj,$(LIB_SRCS))
 	$(call msg,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^

@@ -27,7 +27,7 @@ void escape_xml(FILE *out, const char *s);
 /* One cell of a Markdown table or a line of prose: no markup, no mentions, no line breaks. */
 void escape_markdown(FILE *out, const char *s);
 
-/* A frame of a folded stack: ';' becomes ':', white space at line ends and controls become ' '. */
+/* A frame of a folded stack: ';' becomes ':', controls become ' ', nothing becomes [unknown]. */
 void escape_folded(FILE *out, const char *s);
 
 /* Like escape_xml, but at most `max` code points, then an ellipsis. */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include "flame.h"
 
-/* 0, -ENOMEM or -EIO. A NULL flame is an empty one. */
+/* 0 or -EIO. A NULL flame is an empty one. */
 int flame__write_folded(FILE *out, const struct flame *f);
 
 #endif

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "escape.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* Continuation bytes that the lead byte asks for; -1 = no lead byte. */
+static int tail_length(unsigned char lead)
+{
+	if (lead < 0x80)
+		return 0;
+	if (lead >= 0xc2 && lead < 0xe0)
+		return 1;
+	if (lead >= 0xe0 && lead < 0xf0)
+		return 2;
+	if (lead >= 0xf0 && lead < 0xf5)
+		return 3;
+	return -1;
+}
+
+uint32_t utf8_next(const char **s)
+{
+	static const uint32_t smallest[] = { 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *p = (const unsigned char *)*s;
+	int tail = tail_length(*p);
+	uint32_t cp;
+
+	if (*p == '\0')
+		return 0;
+	if (tail <= 0) {
+		*s += 1;
+		return tail ? UTF8_REPLACEMENT : *p;
+	}
+	cp = *p & (0x3f >> tail);
+	for (int i = 1; i <= tail; i++) {
+		if ((p[i] & 0xc0) != 0x80) {
+			*s += i;
+			return UTF8_REPLACEMENT;
+		}
+		cp = cp << 6 | (p[i] & 0x3f);
+	}
+	*s += tail + 1;
+	if (cp < smallest[tail] || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000))
+		return UTF8_REPLACEMENT;
+	return cp;
+}
+
+void utf8_put(FILE *out, uint32_t cp)
+{
+	if (cp < 0x80) {
+		fputc((int)cp, out);
+		return;
+	}
+	if (cp < 0x800) {
+		fputc((int)(0xc0 | cp >> 6), out);
+	} else {
+		if (cp < 0x10000) {
+			fputc((int)(0xe0 | cp >> 12), out);
+		} else {
+			fputc((int)(0xf0 | cp >> 18), out);
+			fputc((int)(0x80 | (cp >> 12 & 0x3f)), out);
+		}
+		fputc((int)(0x80 | (cp >> 6 & 0x3f)), out);
+	}
+	fputc((int)(0x80 | (cp & 0x3f)), out);
+}
+
+void escape_json(FILE *out, const char *s)
+{
+	uint32_t cp;
+
+	while ((cp = utf8_next(&s)) != 0) {
+		if (cp == '"' || cp == '\\')
+			fprintf(out, "\\%c", (char)cp);
+		else if (cp == '\n')
+			fputs("\\n", out);
+		else if (cp == '\t')
+			fputs("\\t", out);
+		else if (cp < 0x20 || cp == 0x7f || cp == 0x2028 || cp == 0x2029)
+			fprintf(out, "\\u%04x", cp);
+		else
+			utf8_put(out, cp);
+	}
+}
+
+/* Characters that XML 1.0 has no form for, and those that turn the direction of a line. */
+static bool xml_forbids(uint32_t cp)
+{
+	if (cp < 0x20)
+		return cp != '\t' && cp != '\n';
+	if (cp >= 0x7f && cp < 0xa0)
+		return true;
+	return cp == 0xfffe || cp == 0xffff || (cp >= 0x202a && cp <= 0x202e) ||
+	       (cp >= 0x2066 && cp <= 0x2069);
+}
+
+static void put_xml(FILE *out, uint32_t cp)
+{
+	switch (cp) {
+	case '<':
+		fputs("&lt;", out);
+		break;
+	case '>':
+		fputs("&gt;", out);
+		break;
+	case '&':
+		fputs("&amp;", out);
+		break;
+	case '"':
+		fputs("&quot;", out);
+		break;
+	case '\'':
+		fputs("&#39;", out);
+		break;
+	default:
+		utf8_put(out, xml_forbids(cp) ? UTF8_REPLACEMENT : cp);
+	}
+}
+
+void escape_xml(FILE *out, const char *s)
+{
+	escape_xml_short(out, s, SIZE_MAX);
+}
+
+void escape_xml_short(FILE *out, const char *s, size_t max)
+{
+	uint32_t cp;
+
+	for (size_t n = 0; (cp = utf8_next(&s)) != 0; n++) {
+		if (n == max) {
+			fputs("…", out);
+			return;
+		}
+		put_xml(out, cp);
+	}
+}
+
+void escape_markdown(FILE *out, const char *s)
+{
+	uint32_t cp;
+
+	while ((cp = utf8_next(&s)) != 0) {
+		if (cp == '<')
+			fputs("&lt;", out);
+		else if (cp == '>')
+			fputs("&gt;", out);
+		else if (cp == '&')
+			fputs("&amp;", out);
+		else if (cp == '@')
+			fputs("@\xe2\x80\x8b", out); /* a zero-width space: nobody is mentioned */
+		else if (cp < 0x80 && strchr("\\`*_{}[]#|~!", (int)cp))
+			fprintf(out, "\\%c", (char)cp);
+		else
+			utf8_put(out, cp < 0x20 || xml_forbids(cp) ? ' ' : cp);
+	}
+}
+
+void escape_folded(FILE *out, const char *s)
+{
+	uint32_t cp;
+	bool empty = true;
+
+	for (; (cp = utf8_next(&s)) != 0; empty = false) {
+		if (cp == ';')
+			fputc(':', out);
+		else
+			utf8_put(out, cp < 0x20 || cp == 0x7f ? ' ' : cp);
+	}
+	if (empty)
+		fputs("[unknown]", out);
+}
