@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Facts of the disks that a recording is about: file system, queue, limits, what lies below. */
+#ifndef FLATPAUSE_HOST_DISK_H
+#define FLATPAUSE_HOST_DISK_H
+
+#include <sys/types.h>
+#include "facts.h"
+
+#define DISKS_MAX 16
+
+/* Devices as stat() gives them, each once, in the order in which they were met. */
+struct disks {
+	dev_t v[DISKS_MAX];
+	size_t cnt;
+	bool overflow; /* more than DISKS_MAX: said in a fact */
+};
+
+void disks__add(struct disks *d, dev_t dev);
+
+/* The disk behind a path: 0 or -errno. */
+int disks__add_path(struct disks *d, const char *path);
+
+/* The disks behind the working directory and the open regular files of a process. */
+int disks__add_process(struct disks *d, pid_t pid);
+
+/* The devices of open regular files that `pid` may write to, and of its working directory. */
+bool process_writes_to(pid_t pid, dev_t dev);
+
+/* Adds "disk.<name>.*" for each of them, and for what they are stacked on. */
+void facts__disks(struct facts *f, const char *root, const struct disks *d);
+
+#endif
