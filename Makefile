@@ -67,6 +67,8 @@ FIXER_SHARED := user/log.c user/cli/params.c user/cli/units.c
 UNIT_SRCS   := $(sort $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 FUZZ_SRCS   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 LAB_SRCS    := $(sort $(wildcard tests/lab/*.c))
+# What the lab's programs share, with messages and options as everywhere.
+LAB_SHARED  := $(sort $(wildcard tests/lab/lib/*.c)) $(FIXER_SHARED)
 BENCH_SRCS  := $(sort $(wildcard tests/bench/*.c))
 HELPER_SRCS := $(sort $(filter-out $(UNIT_SRCS),$(wildcard tests/unit/*.c)))
 
@@ -187,10 +189,10 @@ $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(call obj,$(HELPER_SRCS)) $(O)/libflatpa
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
 
-$(O)/lab/%: $(O)/tests/lab/%.o
+$(O)/lab/%: $(O)/tests/lab/%.o $(call obj,$(LAB_SHARED))
 	$(Q)mkdir -p $(@D)
 	$(call msg,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ -lpthread
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS)
 
 $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libflatpause.a
 	$(Q)mkdir -p $(@D)
