@@ -177,7 +177,7 @@ $(O)/flatpause-fixer: $(O)/fixer/main.o $(O)/libfixer.a
 
 # ---- tests, lab, benchmarks: one program per file ----
 
-$(O)/tests/unit/fixer/test_%: $(O)/tests/unit/fixer/test_%.o $(call obj,$(HELPER_SRCS)) $(O)/libfixer.a
+$(O)/tests/unit/fixer/test_%: $(O)/tests/unit/fixer/test_%.o $(O)/libfixer.a
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
 
