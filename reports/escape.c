@@ -119,7 +119,10 @@ static void put_xml(FILE *out, uint32_t cp)
 
 void escape_xml(FILE *out, const char *s)
 {
-	escape_xml_short(out, s, SIZE_MAX);
+	uint32_t cp;
+
+	while ((cp = utf8_next(&s)) != 0)
+		put_xml(out, cp);
 }
 
 void escape_xml_short(FILE *out, const char *s, size_t max)
@@ -131,7 +134,7 @@ void escape_xml_short(FILE *out, const char *s, size_t max)
 			fputs("…", out);
 			return;
 		}
-		put_xml(out, cp);
+		put_xml(out, cp == '\n' || cp == '\t' ? ' ' : cp);
 	}
 }
 

@@ -30,7 +30,7 @@ void escape_markdown(FILE *out, const char *s);
 /* A frame of a folded stack: ';' becomes ':', controls become ' ', nothing becomes [unknown]. */
 void escape_folded(FILE *out, const char *s);
 
-/* Like escape_xml, but at most `max` code points, then an ellipsis. */
+/* Like escape_xml(), on one line, and at most `max` code points, then an ellipsis. */
 void escape_xml_short(FILE *out, const char *s, size_t max);
 
 #endif

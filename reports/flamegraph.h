@@ -18,8 +18,11 @@ struct flamegraph_opts {
 	double min_fraction; /* frames thinner than this part of the whole are left out; 0 = 1/4000 */
 };
 
-/* 0, -ENOMEM or -EIO. A NULL flame is an empty one and says so. */
+/* 0 or -EIO. A NULL flame is an empty one and says so. */
 int flame__write_svg(FILE *out, const struct flame *f, const struct flamegraph_opts *opts);
+
+/* "running, kernel": the legend of an embedded graph is the page's */
+const char *flame_state_title(enum flame_state state);
 
 /* What a page with embedded graphs carries once. */
 const char *flamegraph_css(void);

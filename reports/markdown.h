@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Findings for a comment on a pull request: verdict first, tables after it. 0 or -EIO. */
+/* Findings for a comment on a pull request: verdict first, tables after it. 0, -ENOMEM or -EIO. */
 #ifndef FLATPAUSE_REPORTS_MARKDOWN_H
 #define FLATPAUSE_REPORTS_MARKDOWN_H
 

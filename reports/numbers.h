@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Numbers as people read them: three significant digits and a unit. */
+#ifndef FLATPAUSE_REPORTS_NUMBERS_H
+#define FLATPAUSE_REPORTS_NUMBERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NUMBER_SIZE 32
+
+/* "4.92 s", "12.3 ms", "850 us", "0 ms"; what is no number is "-". Returns buf. */
+const char *number_ms(char buf[NUMBER_SIZE], double ms);
+const char *number_ns(char buf[NUMBER_SIZE], uint64_t ns);
+
+/* "12.3 %", "0.04 %" of a whole that may be 0. */
+const char *number_percent(char buf[NUMBER_SIZE], double part, double whole);
+
+/* "196 MiB" */
+const char *number_bytes(char buf[NUMBER_SIZE], uint64_t bytes);
+
+/* "5.07", "12", "0.83": a ratio */
+const char *number_ratio(char buf[NUMBER_SIZE], double ratio);
+
+#endif

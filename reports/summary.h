@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What several renderers say in the same words: headline of a curve, causes over all windows. */
+#ifndef FLATPAUSE_REPORTS_SUMMARY_H
+#define FLATPAUSE_REPORTS_SUMMARY_H
+
+#include "finding.h"
+
+#define HEADLINE_SIZE 256
+
+/* One cause over the windows of a trace; means are per window. */
+struct cause_row {
+	const char *cause; /* owned by the findings */
+	uint64_t fast_ns;  /* sums */
+	uint64_t slow_ns;
+	uint64_t carry_over_ns;
+	double fast_mean_ms;
+	double slow_mean_ms;
+	double growth_ms; /* slow mean - fast mean; without slow windows: the mean of all */
+};
+
+struct cause_table {
+	struct cause_row *rows; /* by growth, largest first */
+	size_t cnt;
+	uint32_t fast_windows;
+	uint32_t slow_windows;
+	double growth_ms; /* of a window */
+};
+
+/* 0 or -ENOMEM; free with cause_table__free_inside() in any case. */
+int cause_table__build(const struct findings *f, struct cause_table *t);
+void cause_table__free_inside(struct cause_table *t);
+
+/* "STEPPED at window 3, x5.07 (95 %: 4.61 to 5.69), p = 0.0001, 3 sweeps of 10 windows" */
+const char *curve_headline(char buf[HEADLINE_SIZE], const struct finding_curve *c);
+
+/* "" where the cause has no title. */
+const char *cause_title(const struct findings *f, const char *id);
+
+/* Median over sweeps of window `w` (from 0), NaN where there is none. */
+double curve_window_median(const struct finding_curve *c, uint32_t w);
+
+/* Median of windows first..last (from 1) over all sweeps; NaN where there is none. */
+double curve_median(const struct finding_curve *c, uint32_t first, uint32_t last);
+
+/* The arm that a comparison starts from: the one `before`, else the first; NULL if there is none. */
+const struct arm *comparison_first_arm(const struct comparison *c);
+
+/* The arm whose mitigation was kept, NULL if none was. */
+const struct arm *comparison_kept_arm(const struct comparison *c);
+
+/* `p` where it is a string, else "": names that were never set. */
+static inline const char *text_or_empty(const char *p)
+{
+	return p ? p : "";
+}
+
+#endif
