@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Names and paths that others may change under us: everything below the guarded directory is
+ * opened by openat2 so that neither `..` nor a link planted between check and use leads out of it.
+ */
+#ifndef FLATPAUSE_BENEATH_H
+#define FLATPAUSE_BENEATH_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#define HANDLE_HEX_MAX 288 /* a file handle of 128 bytes, its type, and the terminator */
+#define NAME_ROOM      24  /* what we may put around a name stays below NAME_MAX */
+
+/* openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), O_CLOEXEC | O_NOFOLLOW added. fd or -errno. */
+int beneath__open(int dirfd, const char *path, int flags, mode_t mode);
+
+/* As above, and only a regular file with one name, owned by `uid`: else -EPERM. */
+int beneath__open_file(int dirfd, const char *path, int flags, uid_t uid);
+
+/* One path component that we are ready to handle: no slash, no control characters, bounded. */
+bool name_ok(const char *name);
+/* A shell pattern for file names; a pattern without wildcards is a name itself. */
+bool name_matches(const char *pattern, const char *name);
+bool name_is_literal(const char *pattern);
+
+/* A directory by its file handle: found again wherever it was moved to on its file system. */
+int handle__get(int fd, char hex[HANDLE_HEX_MAX]);
+/* O_PATH descriptor, -ESTALE where it was deleted. `anchor`: any O_RDONLY descriptor of that fs. */
+int handle__open(int anchor, const char *hex);
+
+/* Start time of a process in clock ticks since boot (field 22 of stat); 0 = no such process. */
+uint64_t pid_start_time(pid_t pid);
+/* The boot's id; "" where it cannot be read. */
+void boot_id(char out[40]);
+
+uint64_t now_mono_ns(void);
+
+#endif

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "state.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "../user/log.h"
+#include "beneath.h"
+
+static const char *const names[] = { "none", "fallocate", "memfd" };
+
+const char *mitigation_name(enum mitigation m)
+{
+	return names[m];
+}
+
+enum mitigation mitigation_from(const char *name, size_t len)
+{
+	for (int m = MITIGATION_FALLOCATE; m <= MITIGATION_MEMFD; m++)
+		if (strlen(names[m]) == len && !strncmp(names[m], name, len))
+			return (enum mitigation)m;
+	return MITIGATION_NONE;
+}
+
+int state_dir(char path[PATH_MAX])
+{
+	const char *dir = getenv("FLATPAUSE_STATE_DIR");
+	struct stat st;
+
+	if (!dir || !*dir)
+		dir = "/var/lib/flatpause";
+	if (strlen(dir) > PATH_MAX - 80)
+		return log_err(-ENAMETOOLONG, "FLATPAUSE_STATE_DIR");
+	strcpy(path, dir);
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return log_err(-errno, "cannot make the state directory %s", path);
+	if (stat(path, &st))
+		return log_err(-errno, "state directory %s", path);
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 022)
+		return log_err(-EPERM,
+			       "the state directory %s must belong to us and to nobody else "
+			       "(chown root, chmod 0700)",
+			       path);
+	return 0;
+}
+
+int state__path(uint64_t dev, uint64_t ino, char path[PATH_MAX])
+{
+	int err = state_dir(path);
+	size_t len = strlen(path);
+
+	if (err)
+		return err;
+	snprintf(path + len, PATH_MAX - len, "/%u.%u-%llu.journal", major(dev), minor(dev),
+		 (unsigned long long)ino);
+	return 0;
+}
+
+int state__each(int (*fn)(const char *path, void *arg), void *arg)
+{
+	char dir[PATH_MAX], path[PATH_MAX + NAME_MAX + 2];
+	struct dirent *e;
+	int err = state_dir(dir);
+	DIR *d;
+
+	if (err)
+		return err;
+	d = opendir(dir);
+	if (!d)
+		return log_err(-errno, "cannot read %s", dir);
+	while (!err && (e = readdir(d))) {
+		const char *dot = strrchr(e->d_name, '.');
+
+		if (!dot || strcmp(dot, ".journal") != 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		err = fn(path, arg);
+	}
+	closedir(d);
+	return err;
+}
+
+struct finding_dir {
+	const char *dir;
+	char *path;
+};
+
+static int first_conf(const struct journal_rec *rec, json_t *body, void *arg)
+{
+	if (rec->kind != REC_INTENT)
+		return -EBADMSG;
+	return conf__from_json(body, arg) ? -EBADMSG : 1;
+}
+
+static int is_of_dir(const char *path, void *arg)
+{
+	struct finding_dir *f = arg;
+	struct fix_conf conf;
+	struct journal_read r;
+	const char *why;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err;
+
+	if (fd < 0)
+		return 0;
+	err = journal__read(fd, first_conf, &conf, &r, &why);
+	close(fd);
+	if (err != 1 || strcmp(conf.dir, f->dir) != 0)
+		return 0;
+	snprintf(f->path, PATH_MAX, "%s", path);
+	return 1;
+}
+
+int state__find(const char *dir, char path[PATH_MAX])
+{
+	char real[PATH_MAX];
+	struct finding_dir f = { .dir = dir, .path = path };
+	struct stat st;
+	int err;
+
+	if (realpath(dir, real)) {
+		f.dir = real;
+		if (!stat(real, &st) && !state__path(st.st_dev, st.st_ino, path) &&
+		    !access(path, F_OK))
+			return 0;
+	}
+	err = state__each(is_of_dir, &f);
+	return err < 0 ? err : err == 1 ? 0 : -ENOENT;
+}
+
+int state__lock(const char *path, bool create)
+{
+	struct stat st;
+
+	for (;;) {
+		int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
+
+		if (fd < 0)
+			return -errno;
+		if (flock(fd, LOCK_EX | LOCK_NB)) {
+			close(fd);
+			return -EBUSY;
+		}
+		/* removed by a revert between our open and our lock? then it locks nothing */
+		if (!fstat(fd, &st) && st.st_nlink)
+			return fd;
+		close(fd);
+	}
+}
+
+json_t *conf__to_json(const struct fix_conf *c)
+{
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s, s:s, s:b, s:b}",
+			 "mitigation", mitigation_name(c->mitigation), "dir", c->dir, "dev",
+			 (json_int_t)c->dev, "ino", (json_int_t)c->ino, "fsid", (json_int_t)c->fsid,
+			 "match", c->match, "name", c->name, "size_bytes",
+			 (json_int_t)c->size_bytes, "memory_bytes", (json_int_t)c->memory_bytes,
+			 "id", c->id, "tmp_dir", c->tmp_dir, "no_plant", c->no_plant, "redo",
+			 c->redo);
+}
+
+static int copy_text(char *to, size_t size, const char *from)
+{
+	return (size_t)snprintf(to, size, "%s", from) < size ? 0 : -EINVAL;
+}
+
+int conf__from_json(json_t *j, struct fix_conf *c)
+{
+	const char *mitigation, *dir, *match, *name, *id, *tmp;
+	json_int_t dev, ino, fsid, size, memory;
+	int no_plant, redo;
+
+	memset(c, 0, sizeof(*c));
+	if (json_unpack(j, "{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s, s:s, s:b, s:b}",
+			"mitigation", &mitigation, "dir", &dir, "dev", &dev, "ino", &ino, "fsid",
+			&fsid, "match", &match, "name", &name, "size_bytes", &size, "memory_bytes",
+			&memory, "id", &id, "tmp_dir", &tmp, "no_plant", &no_plant, "redo", &redo))
+		return -EINVAL;
+	c->mitigation = mitigation_from(mitigation, strlen(mitigation));
+	c->dev = (uint64_t)dev;
+	c->ino = (uint64_t)ino;
+	c->fsid = (uint64_t)fsid;
+	c->size_bytes = (uint64_t)size;
+	c->memory_bytes = (uint64_t)memory;
+	c->no_plant = no_plant;
+	c->redo = redo;
+	if (c->mitigation == MITIGATION_NONE || copy_text(c->dir, sizeof(c->dir), dir) ||
+	    copy_text(c->match, sizeof(c->match), match) ||
+	    copy_text(c->name, sizeof(c->name), name) || copy_text(c->id, sizeof(c->id), id) ||
+	    copy_text(c->tmp_dir, sizeof(c->tmp_dir), tmp))
+		return -EINVAL;
+	return c->name[0] && !name_ok(c->name) ? -EINVAL : 0;
+}
+
+static int fold_daemon(struct state *s, json_t *body)
+{
+	const char *boot;
+	json_int_t pid, start;
+
+	if (json_unpack(body, "{s:I, s:I, s:s}", "pid", &pid, "start", &start, "boot", &boot))
+		return -EBADMSG;
+	s->pid = (pid_t)pid;
+	s->pid_start = (uint64_t)start;
+	return copy_text(s->boot, sizeof(s->boot), boot);
+}
+
+/* Later records of a file lie on top of the earlier ones. */
+static int fold_file(struct state *s, json_t *body)
+{
+	json_int_t n;
+	char key[24];
+	json_t *file;
+
+	if (json_unpack(body, "{s:I}", "n", &n))
+		return -EBADMSG;
+	snprintf(key, sizeof(key), "%lld", (long long)n);
+	file = json_object_get(s->files, key);
+	if (!file)
+		return json_object_set(s->files, key, body) ? -ENOMEM : 0;
+	return json_object_update(file, body) ? -ENOMEM : 0;
+}
+
+static int fold(const struct journal_rec *rec, json_t *body, void *arg)
+{
+	struct state *s = arg;
+	json_t *text;
+
+	if ((rec->seq == 1) != (rec->kind == REC_INTENT))
+		return -EBADMSG;
+	switch (rec->kind) {
+	case REC_INTENT:
+		return conf__from_json(body, &s->conf) ? -EBADMSG : 0;
+	case REC_DAEMON:
+		return fold_daemon(s, body);
+	case REC_PLANT:
+	case REC_FILE:
+		return fold_file(s, body);
+	case REC_NOTE:
+		text = json_object_get(body, "text");
+		return json_is_string(text) && !json_array_append(s->notes, text) ? 0 : -EBADMSG;
+	}
+	return -EPROTONOSUPPORT;
+}
+
+int state__load(int fd, const char *path, struct state *s)
+{
+	const char *why = "";
+	int err;
+
+	memset(s, 0, sizeof(*s));
+	snprintf(s->path, sizeof(s->path), "%s", path);
+	s->files = json_object();
+	s->notes = json_array();
+	if (!s->files || !s->notes)
+		return log_err(-ENOMEM, "journal %s", path);
+	err = journal__read(fd, fold, s, &s->read, &why);
+	if (err)
+		return log_err(err,
+			       "refused the journal %s: %s. Nothing was changed; it holds what "
+			       "`fix revert` would undo, so keep a copy before you remove it",
+			       path, why);
+	return 0;
+}
+
+void state__free(struct state *s)
+{
+	json_decref(s->files);
+	json_decref(s->notes);
+	s->files = s->notes = NULL;
+}
+
+bool state__alive(const struct state *s)
+{
+	char boot[40];
+
+	boot_id(boot);
+	return s->pid > 0 && !strcmp(boot, s->boot) && pid_start_time(s->pid) == s->pid_start;
+}

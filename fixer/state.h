@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What is applied where: the journals below the state directory, and what their records add up to. */
+#ifndef FLATPAUSE_STATE_H
+#define FLATPAUSE_STATE_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "journal.h"
+
+enum mitigation {
+	MITIGATION_NONE = 0,
+	MITIGATION_FALLOCATE,
+	MITIGATION_MEMFD,
+};
+
+#define HIDDEN_DIR    ".flatpause"  /* in the guarded directory: spares */
+#define EXPORT_SUFFIX ".flatpause"  /* .NAME.flatpause: an export under way */
+
+/* What the user asked for; goes into the first record of the journal. */
+struct fix_conf {
+	enum mitigation mitigation;
+	char dir[PATH_MAX]; /* absolute, no links in it */
+	uint64_t dev, ino, fsid;
+	char match[NAME_MAX + 1];
+	char name[NAME_MAX + 1]; /* what is planted; "" = not known yet */
+	uint64_t size_bytes;	 /* 0 = as the previous memory file */
+	uint64_t memory_bytes;	 /* memfd: at most this much in memory */
+	char id[24];
+	char tmp_dir[PATH_MAX]; /* memfd: where the memory files are */
+	bool no_plant;		/* fallocate: only at open, for writers that insist on O_EXCL */
+	bool redo;		/* fallocate: again at the first write behind an O_TRUNC */
+};
+
+const char *mitigation_name(enum mitigation m);
+enum mitigation mitigation_from(const char *name, size_t len);
+
+struct state {
+	struct fix_conf conf;
+	pid_t pid; /* 0 = none was started */
+	uint64_t pid_start;
+	char boot[40];
+	json_t *files; /* by "n": all fields of its records, the later ones on top */
+	json_t *notes; /* texts */
+	struct journal_read read;
+	char path[PATH_MAX]; /* of the journal */
+};
+
+/* $FLATPAUSE_STATE_DIR or /var/lib/flatpause: made (0700) and checked. Said. */
+int state_dir(char path[PATH_MAX]);
+
+/* The journal of a directory: its path, from device and inode. */
+int state__path(uint64_t dev, uint64_t ino, char path[PATH_MAX]);
+
+/* The journal that names `dir`, which need not exist any more; -ENOENT. Not said. */
+int state__find(const char *dir, char path[PATH_MAX]);
+
+/* Opens (and creates where `create`) a journal and takes its lock. fd, -EBUSY where another has it. */
+int state__lock(const char *path, bool create);
+
+/* Reads a journal; a damaged or newer one is refused and said. */
+int state__load(int fd, const char *path, struct state *s);
+void state__free(struct state *s);
+
+/* Whether the guard that the journal names is the process that has its pid now. */
+bool state__alive(const struct state *s);
+
+/* Calls fn with every journal's path; stops at the first non-zero. */
+int state__each(int (*fn)(const char *path, void *arg), void *arg);
+
+json_t *conf__to_json(const struct fix_conf *c);
+int conf__from_json(json_t *j, struct fix_conf *c);
+
+#endif
