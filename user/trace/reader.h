@@ -30,7 +30,11 @@ int trace_reader__open(struct trace_reader **r, const char *path);
 void trace_reader__close(struct trace_reader *r);
 const struct trace_info *trace_reader__info(const struct trace_reader *r);
 
-/* The n-th chunk of a type, its payload inflated; NULL when there are fewer. Lives as long as r. */
+/*
+ * The n-th chunk of a type (not REC_EVENTS), its payload inflated; NULL when there are fewer.
+ * Lives as long as r. A zero byte stands behind it, so that JSON can be read as a string; counts
+ * and offsets inside it are not checked yet.
+ */
 const void *trace_reader__chunk(struct trace_reader *r, enum rec_type type, uint32_t n,
 				size_t *size);
 
@@ -54,6 +58,7 @@ int trace_reader__rewind(struct trace_reader *r, uint64_t from_ns);
 /* 1 = a record, 0 = end, -errno. Merging is a heap over the CPUs: O(log cpus) a record. */
 int trace_reader__next(struct trace_reader *r, struct trace_event *ev);
 
+/* Both of the pass so far. */
 uint64_t trace_reader__inversions(const struct trace_reader *r);
 uint64_t trace_reader__bad_records(const struct trace_reader *r);
 
