@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "capture.h"
+#include "cost.h"
 
 struct recorder;
 
@@ -23,6 +24,10 @@ struct recorder_opts {
 	const char *window;	/* what --window said, for REC_META; "auto" */
 	uint64_t timeout_ns;	/* of one run of the command; 0 = none */
 	bool mark_socket;
+	char *const *command;	  /* NULL = none; for REC_META, and described as a target */
+	const char *const *disks; /* paths whose disks are described beside those of the targets */
+	size_t disks_cnt;
+	bool echo; /* what the command prints also goes to stderr */
 };
 
 struct recorder_run {
@@ -31,17 +36,30 @@ struct recorder_run {
 	uint64_t reported_ns; /* REC_NS_NONE */
 };
 
+struct recorder_summary {
+	struct cost cost; /* with events, bytes and lost records */
+	uint64_t duration_ns;
+	uint64_t marks;
+	int reason; /* enum rec_reason */
+};
+
 /* Takes the facts, opens the trace, starts capture. 0 or -errno (said). */
 int recorder__start(struct recorder **r, const struct recorder_opts *opts);
 
-/* Runs the command once as BRANCH `index` of `sweep`, draining meanwhile. 0 or -errno. */
+/*
+ * Runs the command once as BRANCH `index` of `sweep`, draining meanwhile. 0 or -errno: -ENOSPC
+ * when the trace is full (the command was not disturbed). A run that ends is always recorded.
+ */
 int recorder__run(struct recorder *r, uint32_t sweep, uint32_t index, char *const argv[],
 		  struct recorder_run *run);
 
-/* Drains for `ns`, or until a signal, or until all targets are gone (-ESRCH). */
+/*
+ * Drains for `ns`, or until a signal (0 too), or until all targets are gone (-ESRCH), or until the
+ * trace is full (-ENOSPC).
+ */
 int recorder__wait(struct recorder *r, uint64_t ns);
 
-/* Symbols, loss, cost, end. Frees r. NULL is fine. Gives the number of lost records. */
-int recorder__finish(struct recorder *r, uint64_t *lost);
+/* Symbols, loss, cost, end. Frees r. NULL is fine. `sum` may be NULL. 0 or -errno (said). */
+int recorder__finish(struct recorder *r, struct recorder_summary *sum);
 
 #endif

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "meta.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "../cli/verb.h"
+#include "../host/cgroup.h"
+#include "../host/disk.h"
+#include "../log.h"
+#include "output.h"
+
+int collect_facts(struct facts *f, const struct recorder_opts *opts, const struct targets *t)
+{
+	struct disks disks = { .cnt = 0 };
+	int err;
+
+	facts__host(f, "");
+	for (size_t i = 0; i < opts->disks_cnt; i++) {
+		err = disks__add_path(&disks, opts->disks[i]);
+		if (err)
+			return log_err(err, "--disk %s", opts->disks[i]);
+	}
+	for (size_t i = 0; i < targets__cnt(t); i++) {
+		facts__process(f, "", targets__pid(t, i));
+		disks__add_process(&disks, targets__pid(t, i));
+	}
+	if (opts->command) /* it starts in our directory and control group */
+		disks__add_path(&disks, ".");
+	facts__disks(f, "", &disks);
+	return f->err ? log_err(f->err, "facts of the host") : 0;
+}
+
+json_t *facts_json(const struct facts *f)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; o && i < f->cnt; i++) {
+		if (json_object_set_new(o, f->v[i].name, json_string(f->v[i].value))) {
+			json_decref(o);
+			return NULL;
+		}
+	}
+	return o;
+}
+
+json_t *hooks_json(const struct capture *c)
+{
+	json_t *a = json_array();
+	size_t cnt;
+	const struct capture_hook *h = capture__hooks(c, &cnt);
+
+	for (size_t i = 0; a && i < cnt; i++) {
+		json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s}", "probe", h[i].probe, "hook",
+				      h[i].hook, "rung", h[i].rung, "lost", h[i].lost ?: "", "gain",
+				      h[i].gain ?: "");
+
+		if (!o || json_array_append_new(a, o)) {
+			json_decref(a);
+			return NULL;
+		}
+	}
+	return a;
+}
+
+static json_t *options_json(const struct recorder_opts *o)
+{
+	return json_pack("{s:I, s:I, s:I, s:b, s:b, s:b, s:I, s:b, s:I, s:s*, s:s*, s:s*}",
+			 "ring_bytes", (json_int_t)o->capture.ring_bytes, "min_sleep_ns",
+			 (json_int_t)o->capture.min_sleep_ns, "sample_hz",
+			 (json_int_t)o->capture.sample_hz, "syscalls", o->capture.syscalls, "wakes",
+			 o->capture.wakes, "upper_rungs", o->capture.upper_rungs, "min_other_ns",
+			 (json_int_t)o->capture.min_other_ns, "compress", o->compress, "timeout_ns",
+			 (json_int_t)o->timeout_ns, "pause_from", o->pause_from, "comm",
+			 o->comm_glob, "cgroup", o->cgroup);
+}
+
+/* Arguments are bytes; JSON takes only UTF-8. Those that are none are left out by a '?'. */
+static json_t *command_json(char *const *command)
+{
+	json_t *a = json_array();
+
+	for (; a && command && *command; command++) {
+		json_t *s = json_string(*command);
+
+		if (json_array_append_new(a, s ? s : json_string("?"))) {
+			json_decref(a);
+			return NULL;
+		}
+	}
+	return a;
+}
+
+static json_t *targets_json(const struct targets *t)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; a && i < targets__cnt(t); i++) {
+		if (json_array_append_new(a, json_integer(targets__pid(t, i)))) {
+			json_decref(a);
+			return NULL;
+		}
+	}
+	return a;
+}
+
+json_t *build_meta(const struct recorder_opts *opts, const struct capture *c,
+		   const struct targets *t, const struct facts *f)
+{
+	return json_pack("{s:{s:s, s:s}, s:o, s:o, s:o, s:s, s:o, s:o}", "tool", "name",
+			 "flatpause", "version", FLATPAUSE_VERSION, "host", facts_json(f),
+			 "options", options_json(opts), "hooks", hooks_json(c), "window",
+			 opts->window ?: "auto", "command", command_json(opts->command), "targets",
+			 targets_json(t));
+}
+
+void warn_of_shared_disk(const struct recorder_opts *opts, const struct targets *t)
+{
+	struct stat st;
+	bool shared = false;
+	dev_t dev;
+
+	if (output__device(opts->output, &dev))
+		return;
+	for (size_t i = 0; i < targets__cnt(t) && !shared; i++)
+		shared = process_writes_to(targets__pid(t, i), dev);
+	for (size_t i = 0; i < opts->disks_cnt && !shared; i++)
+		shared = !stat(opts->disks[i], &st) && st.st_dev == dev;
+	if (shared)
+		log_warn("the trace %s is written to the file system that is recorded; "
+			 "-o on another disk or a tmpfs disturbs it less",
+			 opts->output);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* REC_META: the JSON object that says what was recorded, on which host, with which hooks. */
+#ifndef FLATPAUSE_META_H
+#define FLATPAUSE_META_H
+
+#include <jansson.h>
+#include "../host/facts.h"
+#include "recorder.h"
+#include "targets.h"
+
+/* The facts of the host, of the targets and of the disks behind them. 0 or -ENOMEM. */
+int collect_facts(struct facts *f, const struct recorder_opts *opts, const struct targets *t);
+
+/* {"tool","host","options","hooks","window","command","targets"}; NULL = no memory. */
+json_t *build_meta(const struct recorder_opts *opts, const struct capture *c,
+		   const struct targets *t, const struct facts *f);
+
+/* Also for doctor. NULL = no memory. */
+json_t *facts_json(const struct facts *f);
+json_t *hooks_json(const struct capture *c);
+
+/* Warns when the trace is written to a disk that the targets write to as well. */
+void warn_of_shared_disk(const struct recorder_opts *opts, const struct targets *t);
+
+#endif
