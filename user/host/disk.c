@@ -201,7 +201,7 @@ static void add_ext4_options(const struct disk_facts *d, const char *name)
 
 static void add_queue(const struct disk_facts *d, const char *sys)
 {
-	static const char *const knobs[] = { "rotational", "scheduler",	  "wbt_lat_usec",
+	static const char *const knobs[] = { "rotational",  "scheduler",   "wbt_lat_usec",
 					     "write_cache", "nr_requests", "max_sectors_kb",
 					     "fua" };
 	char dir[320];
@@ -221,8 +221,8 @@ static void add_queue(const struct disk_facts *d, const char *sys)
 /* Writeback limits of the device; a partition shares those of its whole disk. */
 static void add_bdi(const struct disk_facts *d, const char *sys, dev_t dev)
 {
-	static const char *const knobs[] = { "max_bytes", "min_bytes", "max_ratio",
-					     "min_ratio", "strict_limit" };
+	static const char *const knobs[] = { "max_bytes", "min_bytes", "max_ratio", "min_ratio",
+					     "strict_limit" };
 	char dir[64], id[32], name[32];
 
 	snprintf(id, sizeof(id), "%u:%u", major(dev), minor(dev));

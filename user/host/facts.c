@@ -10,8 +10,8 @@
 
 #include "read.h"
 
-#define VALUE_MAX     512
-#define CPUINFO_MAX   (1u << 20)
+#define VALUE_MAX   512
+#define CPUINFO_MAX (1u << 20)
 
 /* Length of the UTF-8 sequence at s, 0 if it is none (jansson refuses a string with one). */
 static size_t utf8_len(const unsigned char *s)
@@ -155,10 +155,8 @@ static void add_cpus(struct facts *f, const char *root)
 static int take_meminfo_line(void *ctx, char *line)
 {
 	static const char *const wanted[][2] = {
-		{ "MemTotal:", "memory.total" },
-		{ "MemAvailable:", "memory.available" },
-		{ "SwapTotal:", "memory.swap" },
-		{ "Dirty:", "memory.dirty" },
+		{ "MemTotal:", "memory.total" },      { "MemAvailable:", "memory.available" },
+		{ "SwapTotal:", "memory.swap" },      { "Dirty:", "memory.dirty" },
 		{ "Writeback:", "memory.writeback" },
 	};
 
