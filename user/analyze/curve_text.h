@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* A pause curve on a terminal of 80 columns. */
+#ifndef FLATPAUSE_CURVE_TEXT_H
+#define FLATPAUSE_CURVE_TEXT_H
+
+#include <stddef.h>
+#include <stdio.h>
+#include "../../reports/finding.h"
+
+/* "STEPPED at window 6, x145 (95 % lower 81.4), p=.0001, 1 sweep of 10 windows"; returns buf */
+const char *curve__headline(const struct finding_curve *c, char *buf, size_t size);
+
+/* "STEPPED at 6", "FLAT", "INCONCLUSIVE"; returns buf */
+const char *curve__short_verdict(const struct finding_curve *c, char *buf, size_t size);
+
+/* One bar per window, the median of its sweeps; neighbours share a bar when there are many. */
+void curve__print_bars(FILE *out, const struct finding_curve *c);
+
+/* Prints `text` and a newline, broken between words so that no line is longer than 79. */
+void print_wrapped(FILE *out, const char *text);
+
+/* "4915 ms", "12.3 ms", "0.41 ms"; returns buf */
+const char *format_ms(double ms, char *buf, size_t size);
+
+#endif
