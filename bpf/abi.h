@@ -164,7 +164,7 @@ enum fp_sys {
 	FP_SYS_END
 };
 
-/* ev_syscall.flags, ev_span.flags */
+/* ev_syscall.flags; for spans see FP_SPAN_OPEN */
 #define EV_FLAG_OPEN 1 /* still running when recording ended: hdr.ts_ns is that end */
 
 struct ev_syscall {
@@ -194,6 +194,9 @@ struct ev_open {
 	char path[]; /* zero terminated, padded to 8; as the caller gave it */
 };
 
+/* ev_futex.ret: still waiting when recording ended (an EV_SYSCALL with EV_FLAG_OPEN is beside it) */
+#define FP_FUTEX_OPEN (-0x7fffffff - 1)
+
 struct ev_futex {
 	struct ev_hdr h; /* ts_ns: exit */
 	__u64 enter_ns;
@@ -222,7 +225,7 @@ enum fp_span {
 	FP_SPAN_EXT4_ALLOC = 1,	     /* request_blocks .. allocate_blocks; value = blocks */
 	FP_SPAN_EXT4_SYNC = 2,	     /* sync_file_enter .. exit; value = -ret */
 	FP_SPAN_EXT4_WRITEPAGES = 3, /* value = pages written */
-	FP_SPAN_EXT4_TRUNCATE = 4,   /* value = size before, in 4 KiB units */
+	FP_SPAN_EXT4_TRUNCATE = 4,   /* value = 4 KiB blocks held before */
 	FP_SPAN_EXT4_FALLOCATE = 5,  /* value = blocks */
 	FP_SPAN_RECLAIM = 6,
 	FP_SPAN_MEMCG_RECLAIM = 7,
@@ -232,12 +235,18 @@ enum fp_span {
 	FP_SPAN_END
 };
 
+/*
+ * Or-ed to ev_span.op, which has no flags: EV_FLAG_OPEN of a span. hdr.ts_ns is the end of the
+ * recording.
+ */
+#define FP_SPAN_OPEN 0x8000
+
 struct ev_span {
 	struct ev_hdr h; /* ts_ns: end */
 	__u64 begin_ns;
 	__u64 ino; /* 0 = none */
 	__u32 dev;
-	__u16 op;	/* enum fp_span */
+	__u16 op;	/* enum fp_span, FP_SPAN_OPEN */
 	__u16 value_lo; /* value, saturated at 65535 */
 };
 
