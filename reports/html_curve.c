@@ -61,20 +61,6 @@ static void find_range(const struct comparison *c, double *low, double *high, ui
 	}
 }
 
-/* 1, 2 or 5 times a power of ten, not below v. */
-static double round_up(double v)
-{
-	double power = pow(10, floor(log10(v)));
-
-	for (int i = 0; i < 3; i++) {
-		static const double steps[] = { 1, 2, 5 };
-
-		if (v <= steps[i] * power * 1.0000001)
-			return steps[i] * power;
-	}
-	return 10 * power;
-}
-
 static void write_tick(const struct page *p, const struct scale *s, double ms)
 {
 	char text[NUMBER_SIZE];
@@ -83,13 +69,13 @@ static void write_tick(const struct page *p, const struct scale *s, double ms)
 	fprintf(p->out,
 		"<line class=\"grid\" x1=\"0\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>"
 		"<text class=\"tick\" x=\"0\" dx=\"-8\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-		y, y, y + 4, number_ms(text, ms));
+		y, y, y + 4, number_tick(text, ms));
 }
 
 static void write_y_axis(const struct page *p, const struct scale *s)
 {
 	if (!s->log) {
-		double step = round_up(s->high / TICKS_ABOUT);
+		double step = number_round_up(s->high / TICKS_ABOUT);
 
 		for (int i = 0; i * step <= s->high * 1.0001; i++)
 			write_tick(p, s, i * step);
@@ -137,8 +123,8 @@ static void write_slow_band(const struct page *p, const struct comparison *c, co
 		"<line class=\"step\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"0\" y2=\"%.0f\"/>"
 		"<text class=\"steptext\" x=\"%.2f%%\" dx=\"%s\" y=\"-6\" text-anchor=\"%s\">"
 		"step at window %u, ×%s</text>\n",
-		x, 100 - x, HEIGHT_PX, x, x, HEIGHT_PX, x, x > 50 ? "4" : "0",
-		x > 50 ? "end" : "start", curve->at_window, number_ratio(ratio, curve->ratio));
+		x, 100 - x, HEIGHT_PX, x, x, HEIGHT_PX, x, x >= 50 ? "4" : "0",
+		x >= 50 ? "end" : "start", curve->at_window, number_ratio(ratio, curve->ratio));
 }
 
 static void write_line(const struct page *p, const struct arm *a, const char *class,

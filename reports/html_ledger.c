@@ -169,27 +169,37 @@ static void write_bar_labels(const struct page *p, const struct bars *b)
 				100.0 * (double)i / (double)b->cnt, HEIGHT_PX + 24);
 }
 
-static void write_bars(const struct page *p, const struct bars *b)
+static void write_tick(const struct page *p, double y, const char *text)
 {
+	fprintf(p->out,
+		"<line class=\"grid\" x1=\"0\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>"
+		"<text class=\"tick\" x=\"0\" dx=\"-8\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
+		y, y, y + 4, text);
+}
+
+static void write_y_axis(const struct page *p, const struct bars *b)
+{
+	double max_ms = b->max_ns > 0 ? b->max_ns / 1e6 : 100, step = number_round_up(max_ms / 5);
 	char text[NUMBER_SIZE];
 
+	if (b->max_ns <= 0)
+		step = 25;
+	for (int i = 0; i * step <= max_ms; i++) {
+		if (b->max_ns > 0)
+			number_tick(text, i * step);
+		else
+			snprintf(text, sizeof(text), "%d %%", 25 * i);
+		write_tick(p, HEIGHT_PX * (1 - i * step / max_ms), text);
+	}
+}
+
+static void write_bars(const struct page *p, const struct bars *b)
+{
 	fprintf(p->out,
 		"<svg class=\"plot\" xmlns=\"http://www.w3.org/2000/svg\" height=\"%.0f\" "
 		"role=\"img\" aria-label=\"causes of each window, %s\">\n",
 		HEIGHT_PX + 28, b->max_ns > 0 ? "in milliseconds" : "in percent");
-	for (int i = 0; i <= 4; i++) {
-		double y = HEIGHT_PX * (1 - i / 4.0);
-
-		if (b->max_ns > 0)
-			number_ms(text, b->max_ns / 1e6 * i / 4);
-		else
-			snprintf(text, sizeof(text), "%d %%", 25 * i);
-		fprintf(p->out,
-			"<line class=\"grid\" x1=\"0\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>"
-			"<text class=\"tick\" x=\"0\" dx=\"-8\" y=\"%.1f\" "
-			"text-anchor=\"end\">%s</text>\n",
-			y, y, y + 4, text);
-	}
+	write_y_axis(p, b);
 	for (size_t i = 0; i < b->cnt; i++)
 		write_bar(p, b, i);
 	write_bar_labels(p, b);

@@ -27,6 +27,33 @@ const char *number_ms(char buf[NUMBER_SIZE], double ms)
 	return buf;
 }
 
+const char *number_tick(char buf[NUMBER_SIZE], double ms)
+{
+	if (ms <= 0)
+		snprintf(buf, NUMBER_SIZE, "0");
+	else if (ms < 0.9995)
+		snprintf(buf, NUMBER_SIZE, "%.3g us", ms * 1e3);
+	else if (ms < 999.5)
+		snprintf(buf, NUMBER_SIZE, "%.3g ms", ms);
+	else
+		snprintf(buf, NUMBER_SIZE, "%.4g s", ms / 1e3);
+	return buf;
+}
+
+double number_round_up(double v)
+{
+	static const double steps[] = { 1, 2, 5 };
+	double power;
+
+	if (!(v > 0) || !isfinite(v))
+		return 1;
+	power = pow(10, floor(log10(v)));
+	for (int i = 0; i < 3; i++)
+		if (v <= steps[i] * power * 1.0000001)
+			return steps[i] * power;
+	return 10 * power;
+}
+
 const char *number_ns(char buf[NUMBER_SIZE], uint64_t ns)
 {
 	return number_ms(buf, (double)ns / 1e6);

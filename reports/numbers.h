@@ -10,6 +10,10 @@
 
 /* "4.92 s", "12.3 ms", "850 us", "0 ms"; what is no number is "-". Returns buf. */
 const char *number_ms(char buf[NUMBER_SIZE], double ms);
+/* The same for an axis: "1 s", "2.5 s", "200 ms". */
+const char *number_tick(char buf[NUMBER_SIZE], double ms);
+/* 1, 2 or 5 times a power of ten, not below v; 1 for what is not positive. */
+double number_round_up(double v);
 const char *number_ns(char buf[NUMBER_SIZE], uint64_t ns);
 
 /* "12.3 %", "0.04 %" of a whole that may be 0. */

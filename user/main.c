@@ -14,6 +14,7 @@ static const struct verb verbs[] = {
 	{ "sweep", "run a BRANCH command N times and record what holds each pause", verb_sweep },
 	{ "record", "record processes for a time, or while a command runs", verb_record },
 	{ "mark", "tell a running recorder where a pause begins and ends", verb_mark },
+	{ "report", "a trace or a comparison as page, Markdown, flame graph or JSON", verb_report },
 	{ "curve", "is a pause curve stepped, flat or inconclusive", verb_curve },
 	{ "verify", "has a mitigation flattened the curve: before, after, control", verb_verify },
 	{ "fix", "plan, apply, show and undo mitigations (flatpause-fixer)", verb_fix },
