@@ -26,14 +26,18 @@ bool ksyms__has(const struct ksyms *k, const char *name); /* prefix up to '.' */
 /* Writes REC_KSYMS with the symbols that cover `addrs` (any order, duplicates fine). */
 int ksyms__write(const struct ksyms *k, struct trace_writer *w, const uint64_t *addrs, size_t cnt);
 
-/* Snapshots /proc/PID/maps with build-ids, and /proc/PID/fd: REC_MAPS, REC_FDS. */
+/*
+ * Snapshots /proc/PID/maps with build-ids, and /proc/PID/fd: REC_MAPS, REC_FDS. -ESRCH, unsaid,
+ * if the process has ended or has no mappings.
+ */
 int proc__write_maps(struct trace_writer *w, pid_t tgid);
 int proc__write_fds(struct trace_writer *w, pid_t tgid);
 
 /*
  * User symbols of `tgid` for `addrs`, resolved by ELF (.symtab, else .dynsym) through
  * /proc/PID/map_files or the path, and demangled; writes REC_SYMS. `maps` was taken by
- * proc_maps__read while the process lived, so that this works after its death.
+ * proc_maps__read while the process lived, so that this works after its death: it holds the files
+ * that code was mapped from open until proc_maps__free.
  */
 struct proc_maps;
 int proc_maps__read(struct proc_maps **m, pid_t tgid);
@@ -49,13 +53,19 @@ struct symbols; /* everything that one trace can name */
 int symbols__load(struct symbols **s, struct trace_reader *r);
 void symbols__free(struct symbols *s);
 
-/* NULL when unknown. Names live as long as s. */
+/*
+ * NULL when unknown. Names live as long as s, which does not need the reader any more. Compiler
+ * suffixes (".isra.0") are cut off.
+ */
 const char *symbols__kernel(const struct symbols *s, uint64_t addr);
 
 /* "func", or "[libc.so.6+0x1234]" where only the mapping is known, or "[unknown]". */
 const char *symbols__user(struct symbols *s, uint32_t tgid, uint64_t addr);
 
-/* The line of /proc/PID/maps that covers addr at ts: "[heap]", "/bin/x", "anon next to .bss of x" */
+/*
+ * The line of /proc/PID/maps that covers addr: "[heap]", "/bin/x", "anon next to .bss of /bin/x"
+ * (the anonymous mapping directly behind a file's writable one), "anon", "[unknown]".
+ */
 const char *symbols__mapping(struct symbols *s, uint32_t tgid, uint64_t addr);
 
 /* Path behind a descriptor that was open before recording; NULL = not known. */
