@@ -25,22 +25,22 @@
 
 /* ---- options, constant once loaded ---- */
 
-extern const volatile u64 cfg_min_sleep_ns;
-extern const volatile u64 cfg_min_other_ns;
-extern const volatile u64 cfg_jiffy_ns;
-extern const volatile u32 cfg_own_tgid;
+extern const volatile __u64 cfg_min_sleep_ns;
+extern const volatile __u64 cfg_min_other_ns;
+extern const volatile __u64 cfg_jiffy_ns;
+extern const volatile __u32 cfg_own_tgid;
 extern const volatile bool cfg_sys_exit;
 extern const volatile struct text_range cfg_own_text[FP_OWN_TEXT_RANGES];
 
 /* ---- state that user space changes while it runs ---- */
 
-extern volatile u32 recording; /* REC_* */
-extern volatile u32 follow_forks;
-extern volatile u32 iter_mode;	/* ITER_* */
-extern volatile u32 iter_tgid;	/* 0 = all */
-extern volatile u32 iter_found; /* threads that were new to ITER_ADOPT */
-extern volatile u64 end_ns;	/* when recording ended */
-extern volatile u32 neighbour_next;
+extern volatile __u32 recording; /* REC_* */
+extern volatile __u32 follow_forks;
+extern volatile __u32 iter_mode;	/* ITER_* */
+extern volatile __u32 iter_tgid;	/* 0 = all */
+extern volatile __u32 iter_found; /* threads that were new to ITER_ADOPT */
+extern volatile __u64 end_ns;	/* when recording ended */
+extern volatile __u32 neighbour_next;
 
 /* ---- maps ---- */
 
@@ -431,9 +431,9 @@ static __always_inline u64 ustack_current(void *prog_ctx, u32 tgid, u32 tid, u8 
 
 	if (!s)
 		return 0;
-	return stack_send(
-		s, bpf_get_stack(prog_ctx, s->frames, FP_MAX_FRAMES * 8, BPF_F_USER_STACK), 0, tgid,
-		tid, ctx, ts_ns);
+	return stack_send(s,
+			  bpf_get_stack(prog_ctx, s->frames, FP_MAX_FRAMES * 8, BPF_F_USER_STACK),
+			  0, tgid, tid, ctx, ts_ns);
 }
 
 /* ---- small records ---- */
@@ -456,8 +456,7 @@ static __always_inline void emit_task_state(struct task_struct *task, u32 state,
 static __always_inline void emit_point(u16 op, u64 id, u32 dev, u32 a, u32 b)
 {
 	u64 ts_ns = bpf_ktime_get_ns();
-	struct ev_point *e =
-		ev_reserve(EV_POINT, sizeof(*e), current_tid(), current_ctx(), ts_ns);
+	struct ev_point *e = ev_reserve(EV_POINT, sizeof(*e), current_tid(), current_ctx(), ts_ns);
 
 	if (!e)
 		return;
@@ -488,7 +487,7 @@ static __always_inline void span_begin(u32 op, u64 ino, u32 dev, u32 value)
 	struct spans *s = bpf_task_storage_get(&spans, bpf_get_current_task_btf(), 0,
 					       BPF_LOCAL_STORAGE_GET_F_CREATE);
 
-	if (!s || op >= FP_SPAN_END)
+	if (!s || op >= FP_SPAN_END || recording == REC_ENDING)
 		return;
 	s->of[op].ino = ino;
 	s->of[op].dev = dev;
@@ -516,7 +515,7 @@ static __always_inline void span_end(u32 op, u64 value)
 {
 	struct spans *s = bpf_task_storage_get(&spans, bpf_get_current_task_btf(), 0, 0);
 
-	if (!s || op >= FP_SPAN_END || !s->of[op].begin_ns)
+	if (!s || op >= FP_SPAN_END || !s->of[op].begin_ns || recording == REC_ENDING)
 		return;
 	emit_span(&s->of[op], op, current_tid(), bpf_ktime_get_ns(), value);
 	s->of[op].begin_ns = 0;

@@ -22,7 +22,7 @@ enum sys_buf {
 	SYS_BUF_MSGHDR = 3, /* recvmsg */
 };
 
-#define SYS_NO_ARG   0xff
+#define SYS_NO_ARG 0xff
 
 /* sys_desc.flags */
 #define SYS_ARGS     1 /* recorded as EV_SYSCALL_ARGS */

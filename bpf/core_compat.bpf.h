@@ -2,7 +2,7 @@
 /*
  * Every difference between kernels, and no other file knows one. Each entry names the commit that
  * made it. Fields are probed here by BTF; the shape of a tracepoint's arguments cannot be seen from
- * this side, so user space (user/capture/features.c) reads it from BTF into cfg_* constants, and
+ * this side, so user space (user/capture/kernel_shape.c) reads it from BTF into cfg_* constants, and
  * the verifier then drops the branch that is not this kernel's.
  */
 #ifndef FLATPAUSE_CORE_COMPAT_BPF_H
@@ -22,14 +22,14 @@ enum {
 	SWITCH_STATE_SECOND = 1,
 	SWITCH_STATE_LAST = 3,
 };
-extern const volatile u32 cfg_switch_state_arg;
+extern const volatile __u32 cfg_switch_state_arg;
 
 /*
  * block tracepoints lost their leading request_queue with a54895fa057c ("block: remove the
  * request_queue to argument request based tracepoints") and e8a676d61c07 ("block: simplify and
  * extend the block_bio_merge tracepoint class").
  */
-extern const volatile u32 cfg_block_queue_arg;
+extern const volatile __u32 cfg_block_queue_arg;
 
 /*
  * balance_dirty_pages gave its thresholds and counts as five numbers; a dirty_throttle_control
@@ -58,7 +58,8 @@ static __always_inline struct rq *task_rq(struct task_struct *task)
 {
 	struct cfs_rq *cfs;
 
-	if (!bpf_core_field_exists(task->se.cfs_rq) || !bpf_core_field_exists(((struct cfs_rq *)0)->rq))
+	if (!bpf_core_field_exists(task->se.cfs_rq) ||
+	    !bpf_core_field_exists(((struct cfs_rq *)0)->rq))
 		return NULL;
 	cfs = task->se.cfs_rq;
 	return cfs ? cfs->rq : NULL;
@@ -79,7 +80,7 @@ static __always_inline u64 rq_clock(struct task_struct *task)
  * `runqueues` in BTF. arm64 keeps it in thread_info.
  */
 extern const volatile bool cfg_preempt_known;
-extern const volatile s64 cfg_preempt_distance;
+extern const volatile __s64 cfg_preempt_distance;
 
 static __always_inline int preempt_count(void)
 {

@@ -5,8 +5,8 @@
 static __always_inline int emit_commit(u16 op, struct journal_s *journal,
 				       struct transaction_s *transaction)
 {
-	emit_point(op, BPF_CORE_READ(transaction, t_tid),
-		   BPF_CORE_READ(journal, j_fs_dev, bd_dev), 0, 0);
+	emit_point(op, BPF_CORE_READ(transaction, t_tid), BPF_CORE_READ(journal, j_fs_dev, bd_dev),
+		   0, 0);
 	return 0;
 }
 
@@ -41,8 +41,7 @@ int BPF_PROG(jbd2_end_commit, struct journal_s *journal, struct transaction_s *t
 }
 
 SEC("?tp_btf/jbd2_checkpoint_stats")
-int BPF_PROG(jbd2_checkpoint_stats, u32 dev, u32 transaction,
-	     struct transaction_chp_stats_s *stats)
+int BPF_PROG(jbd2_checkpoint_stats, u32 dev, u32 transaction, struct transaction_chp_stats_s *stats)
 {
 	u64 ns = BPF_CORE_READ(stats, cs_chp_time) * cfg_jiffy_ns;
 

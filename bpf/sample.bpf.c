@@ -6,7 +6,7 @@
 #include "common.bpf.h"
 
 SEC("perf_event")
-int sample_cpu_clock(void *ctx)
+int sample_cpu(void *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	u32 tid = task->pid, kind = interest_of(tid);

@@ -53,8 +53,8 @@ static __always_inline void emit_sleep_ustack(u32 tid, u64 sleep_ns, u64 id, u64
 }
 
 /* Stamps the begin of a sleep; with --min-sleep 0 takes both stacks here. */
-static __always_inline u64 switch_out(void *ctx, struct task_struct *prev, u32 prev_tid,
-				      u32 kind, bool sleeps, u64 ts_ns)
+static __always_inline u64 switch_out(void *ctx, struct task_struct *prev, u32 prev_tid, u32 kind,
+				      bool sleeps, u64 ts_ns)
 {
 	struct thread *th;
 	u64 id;
@@ -135,8 +135,7 @@ int sched_switch(u64 *ctx)
 		return on_switch(ctx, preempt, (void *)ctx[2], (void *)ctx[3], ctx[1]);
 	if (cfg_switch_state_arg == SWITCH_STATE_LAST)
 		return on_switch(ctx, preempt, (void *)ctx[1], (void *)ctx[2], ctx[3]);
-	return on_switch(ctx, preempt, (void *)ctx[1], (void *)ctx[2],
-			 task_state((void *)ctx[1]));
+	return on_switch(ctx, preempt, (void *)ctx[1], (void *)ctx[2], task_state((void *)ctx[1]));
 }
 
 /*
@@ -211,8 +210,8 @@ int sched_waking(u64 *ctx)
 
 static __always_inline void emit_task(u8 kind, u32 about_tid, struct task_struct *task)
 {
-	struct ev_task *e =
-		ev_reserve(kind, sizeof(*e), about_tid, EV_CTX_TASK, bpf_ktime_get_ns());
+	struct ev_task *e = ev_reserve(kind, sizeof(*e), about_tid, EV_CTX_TASK,
+				       bpf_ktime_get_ns());
 
 	if (!e)
 		return;

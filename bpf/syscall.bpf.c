@@ -23,7 +23,7 @@ int BPF_PROG(sys_enter, struct pt_regs *regs, long nr)
 	struct thread *th;
 	u32 key = nr;
 
-	if (!(interest_of(current_tid()) & INTEREST_TARGET))
+	if (!(interest_of(current_tid()) & INTEREST_TARGET) || recording == REC_ENDING)
 		return 0;
 	task = bpf_get_current_task_btf();
 	desc = bpf_map_lookup_elem(&syscall_class, &key);
@@ -83,8 +83,8 @@ static __always_inline void emit_syscall(const struct thread *th, u32 tid, s64 r
 
 static __always_inline void emit_syscall_args(const struct thread *th, u32 tid, s64 ret, u64 ts_ns)
 {
-	struct ev_syscall_args *e =
-		ev_reserve(EV_SYSCALL_ARGS, sizeof(*e), tid, EV_CTX_TASK, ts_ns);
+	struct ev_syscall_args *e = ev_reserve(EV_SYSCALL_ARGS, sizeof(*e), tid, EV_CTX_TASK,
+					       ts_ns);
 	u32 from = th->desc.args_from;
 
 	if (!e)
@@ -170,8 +170,8 @@ static __always_inline void emit_open(const struct thread *th, struct task_struc
 	e->dev = inode ? BPF_CORE_READ(inode, i_sb, s_dev) : 0;
 	e->fd = ret;
 	e->oflags = open_flags(th);
-	e->dirfd = th->desc.fd_arg == SYS_NO_ARG ? -100 /* AT_FDCWD */ :
-						   (s32)thread_arg(th, th->desc.fd_arg);
+	e->dirfd = th->desc.fd_arg == SYS_NO_ARG ? -100 /* AT_FDCWD */
+						 : (s32)thread_arg(th, th->desc.fd_arg);
 	hide_value(size);
 	if (size <= sizeof(*e) + FP_MAX_PATH)
 		ev_output(e, size, ts_ns);
@@ -346,7 +346,8 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	u32 tid = current_tid();
 	u64 ts_ns;
 
-	if (!(interest_of(tid) & INTEREST_TARGET))
+	/* A call that returns while the recording is being ended stays open: it is told as such. */
+	if (!(interest_of(tid) & INTEREST_TARGET) || recording == REC_ENDING)
 		return 0;
 	task = bpf_get_current_task_btf();
 	th = bpf_task_storage_get(&threads, task, 0, 0);

@@ -16,8 +16,7 @@ static __always_inline void adopt(struct task_struct *task)
 /* The sleep began before we came: its begin is not known, its stack and its call are. */
 static __always_inline void remember_sleeper(struct task_struct *task, u64 ts_ns)
 {
-	struct thread *th = bpf_task_storage_get(&threads, task, 0,
-						 BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct thread *th = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
 	if (!th || th->sleep_ns)
 		return;
@@ -34,8 +33,8 @@ static __always_inline void tell_task(struct task_struct *task, u32 kind, u64 ts
 	if (task->tgid == cfg_own_tgid || (!kind && (!kthread || iter_tgid)))
 		return;
 	/* An idle kernel thread is told by its name; one that waits in earnest by its stack. */
-	if (state && (kind || (state & (TASK_UNINTERRUPTIBLE | TASK_NOLOAD)) ==
-				      TASK_UNINTERRUPTIBLE))
+	if (state &&
+	    (kind || (state & (TASK_UNINTERRUPTIBLE | TASK_NOLOAD)) == TASK_UNINTERRUPTIBLE))
 		id = kstack_of(task, task->pid, EV_CTX_TASK, ts_ns);
 	if (state && kind)
 		remember_sleeper(task, ts_ns);

@@ -23,9 +23,8 @@ static __always_inline void emit_dirty(u32 dev, u64 limit, u64 dirty, u64 bdi_li
 	e->dirty_pages = saturate32(dirty);
 	e->bdi_limit_pages = saturate32(bdi_limit);
 	e->bdi_dirty_pages = saturate32(bdi_dirty);
-	e->pause_ms = pause_jiffies > 0 ?
-			      saturate16((u64)pause_jiffies * cfg_jiffy_ns / 1000000) :
-			      0;
+	e->pause_ms = pause_jiffies > 0 ? saturate16((u64)pause_jiffies * cfg_jiffy_ns / 1000000)
+					: 0;
 	e->pad = 0;
 	ev_submit(e);
 }
