@@ -342,9 +342,9 @@ const char *symbols__user(struct symbols *s, uint32_t tgid, uint64_t addr)
 }
 
 /* What the kernel maps behind the last writable page of a file is its .bss, without a name. */
-static bool is_bss(const struct rec_map *map, const struct rec_map *before, const char *before_path)
+static bool is_bss(const struct rec_map *before, const char *before_path)
 {
-	return !map->ino && before && before->ino && before->prot & 2 && before_path[0] == '/';
+	return before && before->prot & 2 && before_path[0] == '/';
 }
 
 const char *symbols__mapping(struct symbols *s, uint32_t tgid, uint64_t addr)
@@ -360,7 +360,7 @@ const char *symbols__mapping(struct symbols *s, uint32_t tgid, uint64_t addr)
 	path = part->names + map->path;
 	if (*path)
 		return path;
-	if (!is_bss(map, before, before ? part->names + before->path : ""))
+	if (!is_bss(before, before ? part->names + before->path : ""))
 		return "anon";
 	snprintf(made, sizeof(made), "anon next to .bss of %.*s", FP_MAX_PATH,
 		 part->names + before->path);
