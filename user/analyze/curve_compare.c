@@ -262,6 +262,8 @@ static enum curve_outcome decide(struct compared *c)
 		say(c, "flattened: no step, ");
 		say_medians(c);
 		say_shape(c);
+		if (!c->before->at_window)
+			say(c, "; before was not proven to step, only to be slower");
 		return CURVE_FLATTENED;
 	}
 	say_medians(c);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include "../../reports/finding.h"
 
-/* "STEPPED at window 6, x145 (95 % lower 81.4), p=.0001, 1 sweep of 10 windows"; returns buf */
+/* "STEPPED at window 6, x145 (95 % lower 81.4), p<.0001, 1 sweep"; returns buf */
 const char *curve__headline(const struct finding_curve *c, char *buf, size_t size);
 
 /* "STEPPED at 6", "FLAT", "INCONCLUSIVE"; returns buf */

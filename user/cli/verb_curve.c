@@ -29,12 +29,11 @@ static const struct param curve_params[] = {
 static const struct params_spec curve_spec = {
 	.verb = "curve",
 	.summary =
-		"Says whether a pause curve is STEPPED, FLAT or INCONCLUSIVE. A FILE is a trace,\n"
-		"findings JSON, or CSV with lines `sweep,window,pause_ms`; \"-\" reads the "
-		"standard\n"
-		"input. The sweeps of all files are one curve and have equally many windows.\n"
-		"Exit status: 0 judged (whatever the verdict; `flatpause verify` decides),\n"
-		"1 unreadable, 2 usage, 6 a trace lost too much.",
+		"Says whether a pause curve is STEPPED, FLAT or INCONCLUSIVE. A FILE is a\n"
+		"trace, findings JSON, or CSV with lines `sweep,window,pause_ms`; \"-\" reads the\n"
+		"standard input. The sweeps of all files are one curve, so all have equally many\n"
+		"windows. Exit status: 0 judged (whatever the verdict; `flatpause verify`\n"
+		"decides), 1 unreadable, 2 usage, 6 a trace lost too much.",
 	.usage = "flatpause curve [options] FILE...",
 	.examples = "  flatpause curve run.fpt\n"
 		    "  flatpause curve sweep-1.fpt sweep-2.fpt sweep-3.fpt\n"

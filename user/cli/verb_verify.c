@@ -22,9 +22,9 @@ struct verify_opts {
 
 static const struct param verify_params[] = {
 	PARAM(struct verify_opts, after, "after", 0, PARAM_LIST, "FILE...",
-	      "sweeps with the mitigation; names that follow belong to it"),
+	      "sweeps with the mitigation, as names that follow"),
 	PARAM(struct verify_opts, control, "control", 0, PARAM_LIST, "FILE...",
-	      "sweeps of the control, e.g. the same BRANCHes on tmpfs"),
+	      "sweeps of the control, e.g. of tmpfs"),
 	PARAM(struct verify_opts, json, "json", 0, PARAM_FLAG, NULL,
 	      "print the comparison as one JSON object"),
 	PARAM(struct verify_opts, json_schema, "json-schema", 0, PARAM_FLAG, NULL,
@@ -35,17 +35,14 @@ static const struct param verify_params[] = {
 static const struct params_spec verify_spec = {
 	.verb = "verify",
 	.summary =
-		"Compares the pause curve after a mitigation with the one before and with a "
-		"control,\n"
-		"over the windows that were slow before. A FILE is a trace, findings JSON, or CSV\n"
-		"with lines `sweep,window,pause_ms`; several files of one arm are its sweeps.\n"
-		"Flattened is an arm that has no step, whose median is at most 1.5 times (or 10 "
-		"ms\n"
-		"above) the control's, or the fast windows' before where there is no control, and\n"
-		"that is shown to be lower than before.\n"
-		"Exit status: 0 flattened, 4 not flattened, 5 inconclusive, 1 unreadable, 2 "
-		"usage,\n"
-		"6 a trace lost too much.",
+		"Compares the pause curve after a mitigation with the one before and with a\n"
+		"control, over the windows that were slow before. A FILE is a trace, findings\n"
+		"JSON, or CSV with lines `sweep,window,pause_ms`; several files of one arm are\n"
+		"its sweeps. Flattened is an arm that has no step, whose median is at most 1.5\n"
+		"times (or 10 ms above) the control's, or where there is no control that of the\n"
+		"fast windows before, and that is shown to be lower than before.\n"
+		"Exit status: 0 flattened, 4 not flattened, 5 inconclusive, 1 unreadable,\n"
+		"2 usage, 6 a trace lost too much.",
 	.usage = "flatpause verify [options] BEFORE AFTER\n"
 		 "       flatpause verify [options] BEFORE... --after FILE... [--control FILE...]",
 	.examples = "  flatpause verify before.fpt after.fpt --control tmpfs.fpt\n"
