@@ -7,8 +7,8 @@ set -euo pipefail
 build=(gcc make clang llvm bpftool pkg-config libbpf-dev libelf-dev zlib1g-dev libjansson-dev
 	libiberty-dev uthash-dev)
 lab=(nbdkit libnbd-bin fuse3 e2fsprogs util-linux mount jq)
-check=(libcmocka-dev clang-format chromium libxml2-utils)
-bench=(libbpf-tools bpftrace)
+check=(libcmocka-dev clang-format chromium libxml2-utils python3-jsonschema)
+bench=(libbpf-tools bpftrace time jq)
 
 wanted=()
 for group in "${@:-all}"; do
