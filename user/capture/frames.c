@@ -55,7 +55,29 @@ static int write_kernel(const uint64_t *addrs, size_t cnt, struct trace_writer *
 	return err;
 }
 
-/* The frames of one address space, sorted: [from, to) of f, duplicates dropped. */
+/* The addresses of one process (or the kernel), sorted, each once. */
+struct one_space {
+	uint32_t tgid;
+	const uint64_t *addrs;
+	size_t cnt;
+};
+
+typedef int (*space_fn)(const struct one_space *s, struct targets *t, struct trace_writer *w);
+
+static int write_space(const struct one_space *s, struct targets *t, struct trace_writer *w)
+{
+	return s->tgid ? targets__write_symbols(t, s->tgid, s->addrs, s->cnt, w)
+		       : write_kernel(s->addrs, s->cnt, w);
+}
+
+static int write_ended_space(const struct one_space *s, struct targets *t, struct trace_writer *w)
+{
+	if (!s->tgid || !targets__has_maps(t, s->tgid, true))
+		return 0;
+	return targets__write_symbols(t, s->tgid, s->addrs, s->cnt, w);
+}
+
+/* Gathers [from, end) of one address space into addrs; gives the end. */
 static size_t gather(const struct frames *f, size_t from, uint64_t *addrs, size_t *cnt)
 {
 	size_t to = from;
@@ -67,11 +89,11 @@ static size_t gather(const struct frames *f, size_t from, uint64_t *addrs, size_
 	return to;
 }
 
-int write_symbols(struct capture *c, struct targets *t, struct trace_writer *w)
+static int each_space(struct capture *c, space_fn fn, struct targets *t, struct trace_writer *w)
 {
 	struct frames f = { .cnt = 0 };
 	uint64_t *addrs = NULL;
-	size_t from, to, cnt;
+	size_t from, to;
 	int err = capture__each_frame(c, take_frame, &f);
 
 	if (err || !f.cnt)
@@ -83,16 +105,28 @@ int write_symbols(struct capture *c, struct targets *t, struct trace_writer *w)
 	}
 	qsort(f.v, f.cnt, sizeof(*f.v), compare_frames);
 	for (from = 0; from < f.cnt && !err; from = to) {
-		uint32_t tgid = f.v[from].tgid;
+		struct one_space s = { .tgid = f.v[from].tgid, .addrs = addrs };
 
-		to = gather(&f, from, addrs, &cnt);
-		err = tgid ? targets__write_symbols(t, tgid, addrs, cnt, w)
-			   : write_kernel(addrs, cnt, w);
+		to = gather(&f, from, addrs, &s.cnt);
+		err = fn(&s, t, w);
 	}
 out:
 	if (err == -ENOMEM)
 		log_err(err, "symbols of %zu frames", f.cnt);
 	free(addrs);
 	free(f.v);
+	return err;
+}
+
+int write_symbols(struct capture *c, struct targets *t, struct trace_writer *w)
+{
+	return each_space(c, write_space, t, w);
+}
+
+int write_ended_symbols(struct capture *c, struct targets *t, struct trace_writer *w)
+{
+	int err = each_space(c, write_ended_space, t, w);
+
+	targets__drop_ended(t);
 	return err;
 }

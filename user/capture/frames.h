@@ -12,4 +12,10 @@
  */
 int write_symbols(struct capture *c, struct targets *t, struct trace_writer *w);
 
+/*
+ * Only REC_SYMS, only of the command's processes that have ended; they are forgotten then. After
+ * each run, so that a thousand of them do not hold the files of their mappings open.
+ */
+int write_ended_symbols(struct capture *c, struct targets *t, struct trace_writer *w);
+
 #endif

@@ -185,6 +185,7 @@ int recorder__start(struct recorder **out, const struct recorder_opts *opts)
 		return err;
 	}
 	r->next_housekeeping_ns = now_ns() + HOUSEKEEPING_NS;
+	cost__setup_done(&r->cost);
 	*out = r;
 	return 0;
 }
@@ -385,7 +386,11 @@ int recorder__run(struct recorder *r, uint32_t sweep, uint32_t index, char *cons
 		err = err ?: written;
 	}
 	command__close(&run.cmd);
-	/* Between BRANCHes there is time to see what libraries a target has loaded since. */
+	if (err)
+		return err;
+	/* Between BRANCHes there is time for names, and to see what libraries targets have loaded. */
+	err = capture__drain(r->capture);
+	err = err < 0 ? err : write_ended_symbols(r->capture, r->targets, r->writer);
 	return err ?: targets__refresh(r->targets, r->writer);
 }
 
@@ -418,7 +423,7 @@ out:
 
 static int recorder__write_cost(struct recorder *r)
 {
-	cost__end(&r->cost);
+	cost__end_done(&r->cost);
 	r->cost.events = trace_writer__events(r->writer);
 	r->cost.bytes = trace_writer__bytes(r->writer);
 	return write_json(r->writer, REC_COST, cost__json(&r->cost));
@@ -443,6 +448,7 @@ static int recorder__end(struct recorder *r, uint64_t *end_ns)
 	err = err ?: step;
 	step = capture__stop(r->capture, end_ns);
 	err = err ?: step;
+	cost__recording_done(&r->cost);
 	step = recorder__write_loss(r);
 	err = err ?: step;
 	step = write_symbols(r->capture, r->targets, r->writer);

@@ -338,6 +338,26 @@ static bool has_ended(struct target *v)
 	return v->gone;
 }
 
+bool targets__has_maps(struct targets *t, uint32_t tgid, bool only_ended)
+{
+	struct target *v = find(t, (pid_t)tgid);
+
+	return v && v->maps && (!only_ended || (!v->found && has_ended(v)));
+}
+
+void targets__drop_ended(struct targets *t)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->cnt; i++) {
+		if (t->v[i].found || !has_ended(&t->v[i]))
+			t->v[kept++] = t->v[i];
+		else
+			proc_maps__free(t->v[i].maps);
+	}
+	t->cnt = kept;
+}
+
 bool targets__alive(struct targets *t)
 {
 	if (t->comm_glob || t->cgroup)

@@ -46,8 +46,14 @@ bool targets__alive(struct targets *t);
 /* True once for each that has ended since the last call: *pid is which. */
 bool targets__next_gone(struct targets *t, pid_t *pid);
 
+/* True if frames of `tgid` can be named; `only_ended`: and it was the command's, and has ended. */
+bool targets__has_maps(struct targets *t, uint32_t tgid, bool only_ended);
+
 /* Writes the user symbols of `addrs` (sorted) of one process. 0 or -errno; unknown tgid: 0. */
 int targets__write_symbols(struct targets *t, uint32_t tgid, const uint64_t *addrs, size_t cnt,
 			   struct trace_writer *w);
+
+/* Drops the command's processes that have ended, with the files that their mappings hold open. */
+void targets__drop_ended(struct targets *t);
 
 #endif

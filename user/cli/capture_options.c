@@ -182,11 +182,13 @@ double loss_percent(const struct recorder_summary *sum)
 
 static void print_cost(const struct cost *c)
 {
-	char cpu[32], rss[32], rings[32];
+	char cpu[32], around[32], rss[32], rings[32];
 
-	printf("cost   %s CPU (%.1f%% of one), %s memory (%s of it rings)\n",
+	printf("cost   %s CPU while recording (%.1f%% of one), %s before and after it\n",
 	       format_ns(c->cpu_ns, cpu, sizeof(cpu)),
 	       c->wall_ns ? 100.0 * (double)c->cpu_ns / (double)c->wall_ns : 0,
+	       format_ns(c->setup_cpu_ns + c->end_cpu_ns, around, sizeof(around)));
+	printf("       %s memory while recording, %s of it rings\n",
 	       format_bytes(c->rss_bytes, rss, sizeof(rss)),
 	       format_bytes(c->ring_bytes, rings, sizeof(rings)));
 	if (c->syscall_after_ns)

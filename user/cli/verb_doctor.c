@@ -46,27 +46,35 @@ struct diagnosis {
 	struct capture *capture; /* NULL: not even the floor works */
 };
 
-/* Words of `text` in lines of at most WIDTH, each line behind `indent` blanks. */
+/* Bytes up to where a line may end: behind a blank or a comma, and at `room` at the latest. */
+static int next_piece(const char *text, int room)
+{
+	int n = (int)strcspn(text, " ,");
+
+	n += text[n] != '\0';
+	return n > room ? room : n;
+}
+
+/* `text` in lines of at most WIDTH, each behind `indent` blanks. */
 static void print_wrapped(int indent, const char *text)
 {
-	int at = indent;
+	int at = WIDTH;
 
-	printf("%*s", indent, "");
 	while (*text) {
-		int n = (int)strcspn(text, " ");
+		int n = next_piece(text, WIDTH - indent);
 
-		if (at > indent && at + 1 + n > WIDTH) {
-			printf("\n%*s", indent, "");
+		if (at + n > WIDTH) {
+			printf("%s%*s", at < WIDTH ? "\n" : "", indent, "");
 			at = indent;
-		} else if (at > indent) {
-			putchar(' ');
-			at++;
 		}
 		printf("%.*s", n, text);
 		at += n;
-		text += n + (text[n] == ' ');
+		text += n;
+		if (at == WIDTH)
+			putchar('\n');
 	}
-	putchar('\n');
+	if (at < WIDTH)
+		putchar('\n');
 }
 
 static void print_features(const struct diagnosis *d)
@@ -78,11 +86,10 @@ static void print_features(const struct diagnosis *d)
 		const struct feature *f = &d->features[i];
 
 		printf("  %-7s %-15s %s\n", words[f->state], f->name, f->why);
-		if (f->detail[0])
-			print_wrapped(26, f->detail);
 		if (f->state != FEATURE_YES) {
 			char text[256];
 
+			print_wrapped(26, f->detail);
 			snprintf(text, sizeof(text), "to gain it: %s", f->gain);
 			print_wrapped(26, text);
 		}
@@ -117,12 +124,11 @@ static void print_facts(const struct facts *f)
 {
 	printf("\nfacts\n");
 	for (size_t i = 0; i < f->cnt; i++) {
-		printf("  %-32s", f->v[i].name);
-		if (strlen(f->v[i].value) + 35 <= WIDTH) {
-			printf(" %s\n", f->v[i].value);
+		if (strlen(f->v[i].name) <= 32 && strlen(f->v[i].value) + 35 <= WIDTH) {
+			printf("  %-32s %s\n", f->v[i].name, f->v[i].value);
 			continue;
 		}
-		putchar('\n');
+		print_wrapped(2, f->v[i].name);
 		print_wrapped(6, f->v[i].value);
 	}
 }

@@ -6,12 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/utsname.h>
 
 #include "read.h"
 
-#define VALUE_MAX   512
-#define CPUINFO_MAX (1u << 20)
+#define VALUE_MAX	 512
+#define KLOG_READ_ALL	 3 /* SYSLOG_ACTION_* of syslog(2) */
+#define KLOG_SIZE_BUFFER 10
+#define KLOG_BYTES_MAX	 (1 << 20)
+#define CPUINFO_MAX	 (1u << 20)
 
 /* Length of the UTF-8 sequence at s, 0 if it is none (jansson refuses a string with one). */
 static size_t utf8_len(const unsigned char *s)
@@ -189,13 +193,38 @@ static void add_kernel(struct facts *f, const char *root)
 		facts__add(f, "machine", "%s", u.machine);
 }
 
+/* The kernel says in its log that it is locked down, also where securityfs is not mounted. */
+static void add_lockdown_from_log(struct facts *f)
+{
+	int size = klogctl(KLOG_SIZE_BUFFER, NULL, 0);
+	char *log, *found;
+
+	if (size <= 0)
+		return;
+	size = size > KLOG_BYTES_MAX ? KLOG_BYTES_MAX : size;
+	log = malloc((size_t)size + 1);
+	if (!log)
+		return;
+	size = klogctl(KLOG_READ_ALL, log, size);
+	log[size > 0 ? size : 0] = '\0';
+	found = strstr(log, "Kernel is locked down from ");
+	if (found) {
+		found += strlen("Kernel is locked down from ");
+		facts__add(f, "lockdown", "on, from %.*s", (int)strcspn(found, ";\n"), found);
+	}
+	free(log);
+}
+
 /* "none [integrity] confidentiality" -> "integrity" */
 static void add_lockdown(struct facts *f, const char *root)
 {
 	char text[128], *open, *close;
 
-	if (read_text(root, text, sizeof(text), "/sys/kernel/security/lockdown") <= 0)
-		return; /* securityfs is often not mounted: doctor judges by behaviour then */
+	if (read_text(root, text, sizeof(text), "/sys/kernel/security/lockdown") <= 0) {
+		if (!root[0])
+			add_lockdown_from_log(f);
+		return;
+	}
 	open = strchr(text, '[');
 	close = open ? strchr(open, ']') : NULL;
 	if (!close)
