@@ -95,7 +95,7 @@ static int add_events(struct trace_reader *r, const struct chunk_ref *c, const u
 		return -EBADMSG;
 	got = begin_size < sizeof(ref.head) ? begin_size : sizeof(ref.head);
 	if (c->flags & REC_F_DEFLATE)
-		got = inflate_into(&ref.head, sizeof(ref.head), begin, begin_size);
+		got = inflate_begin(&ref.head, sizeof(ref.head), begin, begin_size);
 	else
 		memcpy(&ref.head, begin, got);
 	if (got < sizeof(ref.head) || ref.head.cpu >= r->file.cpus_cnt ||
@@ -119,7 +119,7 @@ static int add_end(struct trace_reader *r, const struct chunk_ref *c, const uint
 	size_t got = begin_size < sizeof(end) ? begin_size : sizeof(end);
 
 	if (c->flags & REC_F_DEFLATE)
-		got = inflate_into(&end, sizeof(end), begin, begin_size);
+		got = inflate_begin(&end, sizeof(end), begin, begin_size);
 	else
 		memcpy(&end, begin, got);
 	if (got < sizeof(end))

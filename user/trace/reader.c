@@ -39,7 +39,7 @@ ssize_t reader__pread(const struct trace_reader *r, void *to, size_t size, uint6
 	return (ssize_t)got;
 }
 
-size_t inflate_into(void *to, size_t raw_size, const void *from, size_t size)
+size_t inflate_begin(void *to, size_t raw_size, const void *from, size_t size)
 {
 	z_stream z = { .next_in = (Bytef *)from,
 		       .avail_in = (uInt)size,
@@ -52,6 +52,14 @@ size_t inflate_into(void *to, size_t raw_size, const void *from, size_t size)
 	zerr = inflate(&z, Z_SYNC_FLUSH);
 	inflateEnd(&z);
 	return zerr == Z_OK || zerr == Z_STREAM_END ? z.total_out : 0;
+}
+
+/* A stream that is shorter or longer than it was said to be is damage. */
+static bool inflate_all(uint8_t *to, uLongf raw_size, const uint8_t *from, size_t size)
+{
+	uLongf got = raw_size;
+
+	return uncompress(to, &got, from, (uLong)size) == Z_OK && got == raw_size;
 }
 
 uint8_t *reader__grow(struct trace_reader *r, uint8_t *old, size_t old_size, size_t size)
@@ -92,7 +100,7 @@ int reader__payload(struct trace_reader *r, const struct chunk_ref *c, uint8_t *
 		return log_err((int)n, "cannot read %s", r->path);
 	if ((size_t)n != c->size)
 		return -EBADMSG;
-	if (packed && inflate_into(to, c->raw_size, r->packed, c->size) != c->raw_size)
+	if (packed && !inflate_all(to, c->raw_size, r->packed, c->size))
 		return -EBADMSG;
 	return 0;
 }

@@ -72,8 +72,8 @@ uint8_t *reader__grow(struct trace_reader *r, uint8_t *old, size_t old_size, siz
 /* All of `size` bytes, or what is there before the end of the file; -errno. */
 ssize_t reader__pread(const struct trace_reader *r, void *to, size_t size, uint64_t offset);
 
-/* Inflates up to `raw_size` bytes; how many came out. */
-size_t inflate_into(void *to, size_t raw_size, const void *from, size_t size);
+/* Inflates the first `raw_size` bytes; how many came out. */
+size_t inflate_begin(void *to, size_t raw_size, const void *from, size_t size);
 
 int reader__make_cursors(struct trace_reader *r);
 void reader__free_cursors(struct trace_reader *r);

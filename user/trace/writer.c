@@ -72,7 +72,10 @@ static bool is_lack_of_space(int err)
 static int writer__fail(struct trace_writer *w, int err)
 {
 	if (is_lack_of_space(err)) {
-		if (!w->full)
+		if (!w->bytes)
+			log_err(err, "no room for a trace at %s, which wants %u KiB at least",
+				w->path, TAIL_BYTES >> 10);
+		else if (!w->full)
 			log_err(err, "no room for the trace %s; what was recorded is kept",
 				w->path);
 		w->full = true;
