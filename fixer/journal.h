@@ -36,8 +36,8 @@ struct journal_header {
 
 struct journal_rec {
 	uint32_t kind;
-	uint32_t len; /* of the JSON text that follows */
-	uint64_t seq; /* 1, 2, 3, ... */
+	uint32_t len;	  /* of the JSON text that follows */
+	uint64_t seq;	  /* 1, 2, 3, ... */
 	uint64_t time_ns; /* CLOCK_REALTIME */
 	uint32_t payload_crc;
 	uint32_t crc; /* of the 28 bytes above */

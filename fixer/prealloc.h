@@ -8,8 +8,8 @@
 #include <sys/types.h>
 
 struct extents {
-	uint32_t cnt;	       /* of the first EXTENTS_MAX */
-	uint64_t mapped_bytes; /* with a place on the disk, written or not */
+	uint32_t cnt;		 /* of the first EXTENTS_MAX */
+	uint64_t mapped_bytes;	 /* with a place on the disk, written or not */
 	uint64_t delalloc_bytes; /* dirty in memory, no place chosen yet: not preallocated */
 	uint64_t unwritten_bytes;
 };

@@ -17,8 +17,8 @@ enum mitigation {
 	MITIGATION_MEMFD,
 };
 
-#define HIDDEN_DIR    ".flatpause"  /* in the guarded directory: spares */
-#define EXPORT_SUFFIX ".flatpause"  /* .NAME.flatpause: an export under way */
+#define HIDDEN_DIR    ".flatpause" /* in the guarded directory: spares */
+#define EXPORT_SUFFIX ".flatpause" /* .NAME.flatpause: an export under way */
 
 /* What the user asked for; goes into the first record of the journal. */
 struct fix_conf {
@@ -30,9 +30,9 @@ struct fix_conf {
 	uint64_t size_bytes;	 /* 0 = as the previous memory file */
 	uint64_t memory_bytes;	 /* memfd: at most this much in memory */
 	char id[24];
-	char tmp_dir[PATH_MAX]; /* memfd: where the memory files are */
-	bool no_plant;		/* fallocate: only at open, for writers that insist on O_EXCL */
-	bool redo;		/* fallocate: again at the first write behind an O_TRUNC */
+	char tmp_dir[128]; /* memfd: where the memory files are */
+	bool no_plant;	   /* fallocate: only at open, for writers that insist on O_EXCL */
+	bool redo;	   /* fallocate: again at the first write behind an O_TRUNC */
 };
 
 const char *mitigation_name(enum mitigation m);

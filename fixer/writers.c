@@ -10,7 +10,8 @@
 
 #include "beneath.h"
 
-#define SETTLE_NS 50000000ull /* an open that shows in no fdinfo by then was given up or passed on */
+#define SETTLE_NS \
+	50000000ull /* an open that shows in no fdinfo by then was given up or passed on */
 
 void writers__init(struct writers *w)
 {
@@ -103,8 +104,7 @@ static void settle(struct writers *w, int i, const struct writer *was, enum look
 	struct writer *v = &w->v[i];
 
 	pthread_mutex_lock(&w->lock);
-	if (v->used && v->pid == was->pid && v->ino == was->ino &&
-	    v->opened_ns == was->opened_ns) {
+	if (v->used && v->pid == was->pid && v->ino == was->ino && v->opened_ns == was->opened_ns) {
 		if (look == LOOK_WRITES)
 			v->known = true;
 		else if (look == LOOK_READS || now_mono_ns() - v->opened_ns > SETTLE_NS)

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* `fix apply`: the intent into the journal, the first spare, the guard; or nothing at all. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/statfs.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "../user/cli/params.h"
+#include "../user/log.h"
+#include "beneath.h"
+#include "guard.h"
+#include "prealloc.h"
+#include "verbs.h"
+
+void apply_cfg__defaults(struct apply_cfg *cfg)
+{
+	*cfg = (struct apply_cfg){ .match = "memory.bin", .size_from = "previous" };
+}
+
+int exit_code(int err)
+{
+	if (!err)
+		return FP_EXIT_OK;
+	if (err == -EINVAL)
+		return FP_EXIT_USAGE;
+	return err == -EPERM || err == -EOPNOTSUPP || err == -ENOSYS ? FP_EXIT_UNSUPPORTED
+								     : FP_EXIT_FAILED;
+}
+
+static int usage_err(const char *text)
+{
+	log_err(0, "%s", text);
+	return -EINVAL;
+}
+
+static int fill_dir(struct fix_conf *conf, const char *dir)
+{
+	struct statfs fs;
+	struct stat st;
+	uint64_t fsid;
+
+	if (!realpath(dir, conf->dir) || stat(conf->dir, &st) || statfs(conf->dir, &fs))
+		return log_err(-errno, "cannot guard %s", dir);
+	if (!S_ISDIR(st.st_mode))
+		return log_err(-ENOTDIR, "cannot guard %s", dir);
+	if (!strcmp(conf->dir, "/"))
+		return usage_err("'/' is never guarded: give the directory that snapshots go to");
+	memcpy(&fsid, &fs.f_fsid, sizeof(fsid));
+	conf->dev = st.st_dev;
+	conf->ino = st.st_ino;
+	conf->fsid = fsid;
+	return 0;
+}
+
+static int fill_size(struct fix_conf *conf, const char *from)
+{
+	if (!strcmp(from, "previous"))
+		return 0;
+	if (parse_size_bytes(from, &conf->size_bytes) || !conf->size_bytes ||
+	    conf->size_bytes > INT64_MAX)
+		return usage_err("--size-from takes 'previous' or a size such as 512M");
+	return 0;
+}
+
+static int fill_id(struct fix_conf *conf)
+{
+	unsigned char raw[8];
+	int n = 0;
+
+	if (getrandom(raw, sizeof(raw), 0) != sizeof(raw))
+		return log_err(-EIO, "getrandom");
+	for (size_t i = 0; i < sizeof(raw); i++)
+		n += snprintf(conf->id + n, sizeof(conf->id) - (size_t)n, "%02x", raw[i]);
+	if (conf->mitigation == MITIGATION_MEMFD)
+		snprintf(conf->tmp_dir, sizeof(conf->tmp_dir), "/dev/shm/flatpause-%s", conf->id);
+	return 0;
+}
+
+static int fill_conf(struct fix_conf *conf, const struct apply_cfg *cfg)
+{
+	struct sysinfo si;
+	int err;
+
+	memset(conf, 0, sizeof(*conf));
+	conf->mitigation = cfg->mitigation
+				   ? mitigation_from(cfg->mitigation, strlen(cfg->mitigation))
+				   : MITIGATION_NONE;
+	if (conf->mitigation == MITIGATION_NONE)
+		return usage_err("--mitigation takes fallocate or memfd");
+	if (strchr(cfg->match, '/') || strlen(cfg->match) > NAME_MAX - NAME_ROOM)
+		return usage_err("--match takes a file name or a pattern, without '/'");
+	snprintf(conf->match, sizeof(conf->match), "%s", cfg->match);
+	if (name_is_literal(cfg->match)) {
+		if (!name_ok(cfg->match))
+			return usage_err("--match: this is no file name");
+		snprintf(conf->name, sizeof(conf->name), "%s", cfg->match);
+	}
+	conf->no_plant = cfg->no_plant;
+	conf->redo = cfg->redo;
+	conf->memory_bytes = cfg->memory_bytes;
+	if (!conf->memory_bytes && !sysinfo(&si))
+		conf->memory_bytes = (uint64_t)(si.freeram + si.bufferram) * si.mem_unit / 2;
+	err = fill_dir(conf, cfg->dir);
+	if (!err)
+		err = fill_size(conf, cfg->size_from);
+	return err ? err : fill_id(conf);
+}
+
+/* ---- what is made before the guard starts, and undone where it cannot ---- */
+
+static void undo(const struct fix_conf *conf, const char *journal, int fd)
+{
+	int dirfd = open(conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dirfd >= 0) {
+		unlinkat(dirfd, HIDDEN_DIR "/spare", 0);
+		unlinkat(dirfd, HIDDEN_DIR, AT_REMOVEDIR);
+		close(dirfd);
+	}
+	if (conf->tmp_dir[0])
+		rmdir(conf->tmp_dir);
+	unlink(journal);
+	close(fd);
+}
+
+static bool is_tmpfs(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
+static int make_hidden(int dirfd)
+{
+	struct stat st;
+
+	if (mkdirat(dirfd, HIDDEN_DIR, 0700) && errno != EEXIST)
+		return log_err(-errno, "cannot make %s", HIDDEN_DIR);
+	if (fstatat(dirfd, HIDDEN_DIR, &st, AT_SYMLINK_NOFOLLOW) || !S_ISDIR(st.st_mode) ||
+	    st.st_uid != geteuid())
+		return log_err(-EPERM, "%s in the guarded directory is not ours", HIDDEN_DIR);
+	return 0;
+}
+
+/* The first spare, so that the very next BRANCH finds one, and no space is an error of `apply`. */
+static int first_spare(struct fix_conf *conf, int dirfd, struct previous *prev, uint64_t *bytes)
+{
+	uint64_t want = conf->size_bytes ? conf->size_bytes : prev->bytes;
+	int hidden, err;
+
+	*bytes = 0;
+	if (is_tmpfs(conf->dir)) {
+		log_warn("%s is on tmpfs: preallocation changes nothing there; going on without",
+			 conf->dir);
+		conf->no_plant = true;
+		return 0;
+	}
+	if (!want)
+		log_warn("no file like '%s' in %s yet: the first one goes without preallocation "
+			 "(--size-from BYTES would help)",
+			 conf->match, conf->dir);
+	if (!want || conf->no_plant)
+		return 0;
+	hidden = beneath__open(dirfd, HIDDEN_DIR, O_RDONLY | O_DIRECTORY, 0);
+	if (hidden < 0)
+		return log_err(hidden, "cannot open %s/%s", conf->dir, HIDDEN_DIR);
+	unlinkat(hidden, "spare", 0); /* without a journal it is nobody's */
+	err = spare__make(hidden, "spare", want, prev->mode, prev->uid, prev->gid);
+	close(hidden);
+	if (err == -EOPNOTSUPP) {
+		log_warn("the file system of %s cannot preallocate; going on without", conf->dir);
+		conf->no_plant = true;
+		return 0;
+	}
+	if (err)
+		return log_err(err,
+			       "cannot preallocate %llu bytes in %s; nothing was left there. Free "
+			       "some space, or use --mitigation memfd",
+			       (unsigned long long)want, conf->dir);
+	*bytes = want;
+	return 0;
+}
+
+static int has_leases(const char *dir)
+{
+	char path[PATH_MAX];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "%s/probe", dir);
+	fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (fcntl(fd, F_SETLEASE, F_RDLCK))
+		err = -EOPNOTSUPP;
+	close(fd);
+	unlink(path);
+	return err;
+}
+
+/* 0711 and a name that cannot be guessed: a writer's user passes through, and lists nothing. */
+static int make_memory(const struct fix_conf *conf)
+{
+	int err;
+
+	if (!is_tmpfs("/dev/shm"))
+		return log_err(-EOPNOTSUPP, "/dev/shm is no tmpfs; mount one there");
+	if (mkdir(conf->tmp_dir, 0711) || chmod(conf->tmp_dir, 0711))
+		return log_err(-errno, "cannot make %s", conf->tmp_dir);
+	err = has_leases(conf->tmp_dir);
+	if (err)
+		return log_err(err, "no file leases on tmpfs here (/proc/sys/fs/leases-enable)");
+	if (is_tmpfs(conf->dir))
+		log_warn("%s is on tmpfs already: memory-backed files change nothing there",
+			 conf->dir);
+	return 0;
+}
+
+static int prepare(struct fix_conf *conf, struct previous *prev, uint64_t *spare)
+{
+	int dirfd = open(conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+	char name[NAME_MAX + 1] = "";
+	struct stat st;
+
+	*spare = 0;
+	if (dirfd < 0 || fstat(dirfd, &st))
+		return log_err(-errno, "cannot open %s", conf->dir);
+	*prev = (struct previous){ .mode = 0644, .uid = st.st_uid, .gid = st.st_gid };
+	previous__find(dirfd, conf->match, prev, name);
+	if (!conf->name[0])
+		snprintf(conf->name, sizeof(conf->name), "%s", name);
+	if (conf->mitigation == MITIGATION_MEMFD) {
+		err = make_memory(conf);
+	} else {
+		err = make_hidden(dirfd);
+		if (!err)
+			err = first_spare(conf, dirfd, prev, spare);
+	}
+	close(dirfd);
+	return err;
+}
+
+static int lock_new(const struct fix_conf *conf, char path[PATH_MAX])
+{
+	struct state s;
+	struct stat st;
+	int err = state__path(conf->dev, conf->ino, path), fd;
+
+	if (err)
+		return err;
+	fd = state__lock(path, true);
+	if (fd == -EBUSY) {
+		int ro = open(path, O_RDONLY | O_CLOEXEC);
+
+		err = ro < 0 ? -errno : state__load(ro, path, &s);
+		log_err(0,
+			"%s is guarded already (%s, pid %d); `flatpause fix revert %s` ends that",
+			conf->dir, err ? "?" : mitigation_name(s.conf.mitigation), err ? 0 : s.pid,
+			conf->dir);
+		if (ro >= 0) {
+			state__free(&s);
+			close(ro);
+		}
+		return -EBUSY;
+	}
+	if (fd < 0)
+		return log_err(fd, "cannot lock %s", path);
+	if (fstat(fd, &st) || st.st_size) {
+		close(fd);
+		return log_err(-EEXIST,
+			       "a guard of %s ended without clean-up; run `flatpause fix revert "
+			       "%s` first",
+			       conf->dir, conf->dir);
+	}
+	return fd;
+}
+
+int apply__run(const struct apply_cfg *cfg)
+{
+	char path[PATH_MAX];
+	struct previous prev;
+	struct fix_conf conf;
+	struct journal j;
+	uint64_t spare;
+	int err, fd;
+
+	if (geteuid())
+		return log_err(-EPERM, "`fix apply` needs root (fanotify, leases)");
+	err = fill_conf(&conf, cfg);
+	if (err)
+		return err;
+	fd = lock_new(&conf, path);
+	if (fd < 0)
+		return fd;
+	err = journal__begin(&j, fd);
+	if (!err)
+		err = journal__append(&j, REC_INTENT, conf__to_json(&conf), 1);
+	if (err)
+		log_err(err, "cannot write the journal %s", path);
+	else
+		err = prepare(&conf, &prev, &spare);
+	if (!err)
+		err = daemon__run(&conf, fd, j.seq, (uint64_t)lseek(fd, 0, SEEK_END), &prev, spare,
+				  cfg->foreground);
+	if (err)
+		undo(&conf, path, fd);
+	else
+		close(fd);
+	return err;
+}
+
+static const struct param apply_params[] = {
+	PARAM(struct apply_cfg, mitigation, "mitigation", 'm', PARAM_STRING, "NAME",
+	      "fallocate: space is allocated before the pause; memfd: memory first, disk after"),
+	PARAM(struct apply_cfg, match, "match", 0, PARAM_STRING, "GLOB",
+	      "the memory file's name (default memory.bin)"),
+	PARAM(struct apply_cfg, size_from, "size-from", 0, PARAM_STRING, "SIZE",
+	      "'previous' (default: the newest matching file) or bytes"),
+	PARAM(struct apply_cfg, memory_bytes, "memory", 0, PARAM_SIZE, "BYTES",
+	      "memfd: budget; beyond it files go to disk (default: half of free memory)"),
+	PARAM(struct apply_cfg, no_plant, "no-plant", 0, PARAM_FLAG, NULL,
+	      "fallocate: nothing is put there in advance (for writers that use O_EXCL)"),
+	PARAM(struct apply_cfg, redo, "redo", 0, PARAM_FLAG, NULL,
+	      "fallocate: again at the first write behind an O_TRUNC; ext4's own flush at close, "
+	      "which may be what helps, does not happen then"),
+	PARAM(struct apply_cfg, foreground, "foreground", 0, PARAM_FLAG, NULL,
+	      "do not become a daemon"),
+	{ 0 },
+};
+
+int fix_apply(int argc, char **argv)
+{
+	static const struct params_spec spec = {
+		.verb = "fix apply",
+		.summary = "Puts a mitigation in force for writers below DIR that cannot be "
+			   "changed.",
+		.usage = "flatpause fix apply --mitigation fallocate|memfd [options] DIR",
+		.examples =
+			"  flatpause fix apply --mitigation memfd /srv/snapshots --memory 8G\n"
+			"  flatpause fix apply --mitigation fallocate /srv/snapshots --size-from "
+			"2G\n"
+			"  flatpause fix status /srv/snapshots      # what became of each file\n"
+			"  flatpause fix revert /srv/snapshots      # undo, nothing lost\n",
+		.params = apply_params,
+	};
+	struct params_result res;
+	struct apply_cfg cfg;
+	int err;
+
+	apply_cfg__defaults(&cfg);
+	err = params__parse(&spec, argc, argv, &cfg, &res);
+	if (err)
+		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
+	if (res.rest.cnt == 2 && !cfg.mitigation) { /* `fix apply memfd DIR` */
+		cfg.mitigation = res.rest.v[0];
+		res.rest.v[0] = res.rest.v[1];
+		res.rest.cnt = 1;
+	}
+	if (res.rest.cnt != 1) {
+		log_err(0, "fix apply takes one directory; see `flatpause fix apply --help`");
+		return FP_EXIT_USAGE;
+	}
+	cfg.dir = res.rest.v[0];
+	err = apply__run(&cfg);
+	if (!err && !cfg.foreground)
+		log_info("%s is in force for %s; undo: flatpause fix revert %s", cfg.mitigation,
+			 cfg.dir, cfg.dir);
+	return exit_code(err);
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* Becoming a daemon that its starter can rely on, and the watchdog beside it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../user/log.h"
+#include "beneath.h"
+#include "guard.h"
+
+/* Everything the watchdog needs stays in registers and in one shared page. */
+static void watch_over(pid_t guard, atomic_uint_fast64_t *heartbeat)
+{
+	const struct timespec nap = { .tv_nsec = 200000000 };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "flatpause-dog");
+	syscall(SYS_close_range, 0u, ~0u, 0u);
+	while (getppid() == guard) {
+		nanosleep(&nap, NULL);
+		if (now_mono_ns() - atomic_load(heartbeat) > GUARD_STUCK_NS) {
+			kill(guard, SIGKILL); /* the kernel lets the writers go on */
+			break;
+		}
+	}
+	_exit(0);
+}
+
+int watchdog__start(struct guard *g)
+{
+	g->heartbeat = mmap(NULL, sizeof(*g->heartbeat), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (g->heartbeat == MAP_FAILED) {
+		g->heartbeat = NULL;
+		return log_err(-ENOMEM, "watchdog");
+	}
+	atomic_store(g->heartbeat, now_mono_ns());
+	g->watchdog = fork();
+	if (g->watchdog < 0)
+		return log_err(-errno, "cannot start the watchdog");
+	if (!g->watchdog)
+		watch_over(g->self, g->heartbeat);
+	return 0;
+}
+
+void watchdog__stop(struct guard *g)
+{
+	if (g->watchdog <= 0)
+		return;
+	kill(g->watchdog, SIGKILL);
+	waitpid(g->watchdog, NULL, 0);
+	g->watchdog = 0;
+}
+
+/* Says what was said by a daemon: the file beside the journal. */
+static int redirect(const struct fix_conf *conf)
+{
+	char path[PATH_MAX];
+	int log, null, err;
+
+	err = state__path(conf->dev, conf->ino, path);
+	if (err)
+		return err;
+	memcpy(strrchr(path, '.'), ".log", 5);
+	log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (log < 0 || null < 0)
+		return log_err(-errno, "cannot write %s", path);
+	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log, 2) < 0)
+		return -errno;
+	close(log);
+	close(null);
+	return 0;
+}
+
+static int guard_main(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
+		      const struct previous *prev, uint64_t spare_bytes, int ready)
+{
+	const struct rlimit files = { .rlim_cur = 8192, .rlim_max = 8192 };
+	struct guard *g = malloc(sizeof(*g));
+	int err = g ? 0 : log_err(-ENOMEM, "guard");
+
+	setrlimit(RLIMIT_NOFILE, &files);
+	if (!err)
+		err = guard__start(g, conf, journal_fd, seq, end, prev, spare_bytes);
+	if (!err && ready >= 0)
+		err = redirect(conf);
+	if (ready >= 0) {
+		if (write(ready, &err, sizeof(err)) != sizeof(err))
+			err = err ? err : -EPIPE;
+		close(ready);
+	} else if (!err) {
+		log_info("guarding %s (%s); stop with Ctrl-C, then `flatpause fix revert %s`",
+			 conf->dir, mitigation_name(conf->mitigation), conf->dir);
+	}
+	if (!err)
+		err = guard__run(g);
+	if (g)
+		guard__stop(g);
+	free(g);
+	return err;
+}
+
+int daemon__run(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
+		const struct previous *prev, uint64_t spare_bytes, bool foreground)
+{
+	int ready[2], err = -EPIPE;
+	pid_t pid;
+
+	if (foreground)
+		return guard_main(conf, journal_fd, seq, end, prev, spare_bytes, -1);
+	if (pipe2(ready, O_CLOEXEC))
+		return log_err(-errno, "pipe");
+	pid = fork();
+	if (pid < 0)
+		return log_err(-errno, "cannot start the guard");
+	if (!pid) {
+		close(ready[0]);
+		if (setsid() < 0 || chdir("/"))
+			_exit(1);
+		pid = fork(); /* not a session leader: no terminal can come back */
+		if (pid)
+			_exit(pid < 0);
+		err = guard_main(conf, journal_fd, seq, end, prev, spare_bytes, ready[1]);
+		_exit(err ? 1 : 0);
+	}
+	close(ready[1]);
+	waitpid(pid, NULL, 0);
+	if (read(ready[0], &err, sizeof(err)) != sizeof(err))
+		err = log_err(-EPIPE, "the guard died before it was ready");
+	close(ready[0]);
+	return err;
+}

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The keeper: what takes long and must disturb nobody. Makes the next spare, and brings memory
+ * files to their real place one at a time, giving way to every writer below the directory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../user/log.h"
+#include "beneath.h"
+#include "export.h"
+#include "guard.h"
+#include "prealloc.h"
+
+static void nap(uint64_t ns)
+{
+	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000ull),
+			       .tv_nsec = (long)(ns % 1000000000ull) };
+
+	nanosleep(&ts, NULL);
+}
+
+static uint64_t now_real_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static bool is_cancelled(void *arg)
+{
+	struct guard *g = arg;
+	bool broken;
+
+	pthread_mutex_lock(&g->lease.lock);
+	broken = g->lease.broken;
+	pthread_mutex_unlock(&g->lease.lock);
+	return broken || atomic_load(&g->quit);
+}
+
+static void give_way(void *arg)
+{
+	struct guard *g = arg;
+
+	while (!is_cancelled(g) && writers__busy(&g->writers))
+		nap(1000000);
+}
+
+/* ---- spares ---- */
+
+/*
+ * Between two windows, never beside one: allocating holds the very locks that a writer needs.
+ * fallocate mode 0, so that the size is what the writer expects to find.
+ */
+static void make_spare(struct guard *g)
+{
+	uint64_t want, now = now_mono_ns();
+	struct previous p;
+	struct stat st;
+	int err;
+
+	pthread_mutex_lock(&g->lock);
+	p = g->prev;
+	want = g->conf.size_bytes ? g->conf.size_bytes : p.bytes;
+	if (g->spare_bytes || g->spares_useless || g->conf.no_plant || now < g->spare_retry_ns)
+		want = 0;
+	pthread_mutex_unlock(&g->lock);
+	if (!want || writers__busy(&g->writers))
+		return;
+	err = spare__make(g->hiddenfd, "spare", want, p.mode, p.uid, p.gid);
+	if (!err && fstatat(g->hiddenfd, "spare", &st, AT_SYMLINK_NOFOLLOW))
+		err = -errno;
+	pthread_mutex_lock(&g->lock);
+	if (err == -EOPNOTSUPP)
+		g->spares_useless = true;
+	else if (err)
+		g->spare_retry_ns = now + GUARD_RETRY_NS;
+	if (!err) {
+		g->spare_ino = st.st_ino;
+		g->spare_bytes = want;
+	}
+	pthread_mutex_unlock(&g->lock);
+	if (err)
+		guard__note(g, "no spare of %llu bytes: %s", (unsigned long long)want,
+			    strerror(-err));
+}
+
+/* ---- the lease: whether somebody writes to the memory copy ---- */
+
+static int lease_take(struct guard *g, int fd)
+{
+	if (fcntl(fd, F_SETSIG, SIGRTMIN + 1) || fcntl(fd, F_SETLEASE, F_RDLCK))
+		return -errno;
+	pthread_mutex_lock(&g->lease.lock);
+	g->lease.fd = fd;
+	g->lease.phase = LEASE_COPY;
+	g->lease.broken = fcntl(fd, F_GETLEASE) != F_RDLCK;
+	pthread_mutex_unlock(&g->lease.lock);
+	return 0;
+}
+
+static void lease_drop(struct guard *g)
+{
+	pthread_mutex_lock(&g->lease.lock);
+	fcntl(g->lease.fd, F_SETLEASE, F_UNLCK);
+	g->lease.fd = -1;
+	g->lease.phase = LEASE_NONE;
+	g->lease.broken = false;
+	pthread_mutex_unlock(&g->lease.lock);
+}
+
+/* A writer waits for us: while we copy it may go on at once; after the rename the link comes first. */
+void keeper__lease_broken(struct guard *g, int fd)
+{
+	pthread_mutex_lock(&g->lease.lock);
+	if (g->lease.phase != LEASE_NONE && g->lease.fd == fd) {
+		g->lease.broken = true;
+		if (g->lease.phase == LEASE_COPY)
+			fcntl(fd, F_SETLEASE, F_UNLCK);
+		pthread_cond_signal(&g->lease.broken_cond);
+	}
+	pthread_mutex_unlock(&g->lease.lock);
+}
+
+/* From here on a break has to wait for the link. False where it is broken already. */
+static bool lease_commit(struct guard *g)
+{
+	bool ok;
+
+	pthread_mutex_lock(&g->lease.lock);
+	ok = !g->lease.broken && fcntl(g->lease.fd, F_GETLEASE) == F_RDLCK;
+	if (ok)
+		g->lease.phase = LEASE_COMMITTED;
+	pthread_mutex_unlock(&g->lease.lock);
+	return ok;
+}
+
+/* Whether a writer that had followed the link before the rename turns up now. */
+static bool lease_linger(struct guard *g)
+{
+	struct timespec until;
+	bool broken;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += (long)GUARD_LINGER_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&g->lease.lock);
+	while (!g->lease.broken &&
+	       pthread_cond_timedwait(&g->lease.broken_cond, &g->lease.lock, &until) != ETIMEDOUT)
+		;
+	broken = g->lease.broken;
+	pthread_mutex_unlock(&g->lease.lock);
+	return broken;
+}
+
+/* ---- exports ---- */
+
+void keeper__closed(struct guard *g, uint32_t n)
+{
+	pthread_mutex_lock(&g->lock);
+	for (int i = 0; i < GUARD_HELD_MAX; i++) {
+		if (g->held[i].n != n)
+			continue;
+		g->held[i].closed_ns = now_mono_ns();
+		g->held[i].closed_real_ns = now_real_ns();
+	}
+	pthread_mutex_unlock(&g->lock);
+}
+
+void keeper__drop_memory(int tmpfd, uint32_t n, const char *name)
+{
+	char path[NAME_MAX + 32];
+
+	snprintf(path, sizeof(path), "%u/%s", n, name);
+	unlinkat(tmpfd, path, 0);
+	snprintf(path, sizeof(path), "%u", n);
+	unlinkat(tmpfd, path, AT_REMOVEDIR);
+}
+
+static void release(struct guard *g, int slot)
+{
+	struct held *h = &g->held[slot];
+
+	keeper__drop_memory(g->tmpfd, h->n, h->name);
+	pthread_mutex_lock(&g->lock);
+	g->used_bytes -= h->reserved_bytes;
+	close(h->dirfd);
+	h->n = 0;
+	pthread_mutex_unlock(&g->lock);
+}
+
+static void record(struct guard *g, const struct held *h, const char *state)
+{
+	json_t *j = json_pack("{s:I, s:s}", "n", (json_int_t)h->n, "state", state);
+
+	if (j && h->closed_real_ns)
+		json_object_set_new(j, "resumed_ns", json_integer((json_int_t)h->closed_real_ns));
+	journal__append(&g->journal, REC_FILE, j, 0);
+}
+
+static void record_durable(struct guard *g, const struct held *h, const struct export_result *r)
+{
+	char crc[16];
+	json_t *j;
+
+	snprintf(crc, sizeof(crc), "%08x", r->crc);
+	j = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:f, s:b, s:i}", "n",
+		      (json_int_t)h->n, "state", "durable", "resumed_ns",
+		      (json_int_t)h->closed_real_ns, "durable_ns", (json_int_t)now_real_ns(),
+		      "size", (json_int_t)r->bytes, "data_bytes", (json_int_t)r->data_bytes,
+		      "crc32c", crc, "copy_ms", (double)r->copy_ns / 1e6, "sync_ms",
+		      (double)r->sync_ns / 1e6, "verify_ms", (double)r->verify_ns / 1e6, "direct",
+		      r->direct, "restarts", h->restarts);
+	journal__append(&g->journal, REC_FILE, j, 1);
+}
+
+/* Renames, waits for late writers, and takes the rename back where one comes. */
+static int commit(struct guard *g, struct held *h, const char *tmp)
+{
+	int err;
+
+	if (!lease_commit(g)) {
+		unlinkat(h->dirfd, tmp, 0);
+		return -ECANCELED;
+	}
+	err = export__commit(h->dirfd, tmp, h->name, h->target);
+	if (err)
+		return err;
+	if (!lease_linger(g))
+		return 0;
+	err = export__relink(h->dirfd, tmp, h->name, h->target);
+	return err ? err : -ECANCELED;
+}
+
+static void after_failure(struct guard *g, int slot, int err)
+{
+	struct held *h = &g->held[slot];
+	bool gone = !export__is_link(h->dirfd, h->name, h->target);
+
+	if (atomic_load(&g->quit))
+		return;
+	if (gone) {
+		record(g, h, "deleted by its owner");
+		release(g, slot);
+		return;
+	}
+	if (err == -ECANCELED) {
+		h->restarts++;
+		h->retry_ns = now_mono_ns() + GUARD_SETTLE_NS;
+		record(g, h, "in memory: written again");
+		return;
+	}
+	h->retry_ns = now_mono_ns() + GUARD_RETRY_NS;
+	record(g, h,
+	       err == -ENOSPC ? "in memory: no space on disk, trying again"
+			      : "in memory: export failed, trying again");
+	guard__note(g, "%s/%s stays in memory and is tried again: %s", h->dir, h->name,
+		    strerror(-err));
+}
+
+static void export_one(struct guard *g, int slot)
+{
+	const struct export_hooks hooks = { give_way, is_cancelled, g };
+	struct held *h = &g->held[slot];
+	char path[NAME_MAX + 32], tmp[NAME_MAX + 32];
+	struct export_result r;
+	struct stat st;
+	int src, err;
+
+	snprintf(path, sizeof(path), "%u/%s", h->n, h->name);
+	src = beneath__open(g->tmpfd, path, O_RDONLY | O_NONBLOCK, 0);
+	if (src < 0 || fstat(src, &st) || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
+		after_failure(g, slot, src < 0 ? src : -EPERM);
+		goto out;
+	}
+	err = lease_take(g, src);
+	if (err) { /* a writer has it: its close will come */
+		h->retry_ns = now_mono_ns() + GUARD_SETTLE_NS;
+		goto out;
+	}
+	record(g, h, "being exported");
+	export__tmp_name(tmp, sizeof(tmp), h->name);
+	err = export__copy(src, h->dirfd, tmp, &hooks, &r);
+	if (err == -EEXIST) { /* of a guard that died: only we use this name */
+		unlinkat(h->dirfd, tmp, 0);
+		err = export__copy(src, h->dirfd, tmp, &hooks, &r);
+	}
+	if (!err)
+		err = commit(g, h, tmp);
+	if (err) {
+		after_failure(g, slot, err);
+	} else {
+		record_durable(g, h, &r);
+		release(g, slot);
+	}
+	lease_drop(g);
+out:
+	if (src >= 0)
+		close(src);
+}
+
+/* The file is what it is now, not what was reserved for it. */
+static void account(struct guard *g, struct held *h)
+{
+	char path[NAME_MAX + 32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%u/%s", h->n, h->name);
+	if (fstatat(g->tmpfd, path, &st, AT_SYMLINK_NOFOLLOW))
+		return;
+	pthread_mutex_lock(&g->lock);
+	g->used_bytes += (uint64_t)st.st_blocks * 512 - h->reserved_bytes;
+	h->reserved_bytes = (uint64_t)st.st_blocks * 512;
+	if (st.st_size)
+		g->prev.bytes = (uint64_t)st.st_size;
+	pthread_mutex_unlock(&g->lock);
+}
+
+/* The one that waits longest; directories that were deleted are noticed once a second. */
+static int next_export(struct guard *g)
+{
+	uint64_t now = now_mono_ns(), oldest = UINT64_MAX;
+	bool look = now - g->looked_ns > 1000000000ull;
+	int best = -1;
+
+	if (look)
+		g->looked_ns = now;
+	for (int i = 0; i < GUARD_HELD_MAX; i++) {
+		struct held h;
+
+		pthread_mutex_lock(&g->lock);
+		h = g->held[i];
+		pthread_mutex_unlock(&g->lock);
+		if (!h.n || !h.linked)
+			continue;
+		if (look && !export__is_link(h.dirfd, h.name, h.target)) {
+			record(g, &h, "deleted by its owner");
+			release(g, i);
+			continue;
+		}
+		if (!h.closed_ns || now < h.closed_ns + GUARD_SETTLE_NS || now < h.retry_ns ||
+		    h.closed_ns >= oldest)
+			continue;
+		oldest = h.closed_ns;
+		best = i;
+	}
+	return best;
+}
+
+static void *keep(void *arg)
+{
+	struct guard *g = arg;
+
+	while (!atomic_load(&g->quit)) {
+		int slot = -1;
+
+		if (g->conf.mitigation == MITIGATION_MEMFD)
+			slot = next_export(g);
+		else
+			make_spare(g);
+		if (slot >= 0) {
+			account(g, &g->held[slot]);
+			give_way(g);
+			export_one(g, slot);
+		} else {
+			nap(10000000);
+		}
+	}
+	return NULL;
+}
+
+int keeper__start(struct guard *g)
+{
+	int err = pthread_create(&g->keeper, NULL, keep, g);
+
+	g->keeper_running = !err;
+	return -err;
+}
+
+void keeper__stop(struct guard *g)
+{
+	atomic_store(&g->quit, true);
+	if (g->keeper_running)
+		pthread_join(g->keeper, NULL);
+	g->keeper_running = false;
+}

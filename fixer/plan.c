@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "plan.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../user/cli/params.h"
+#include "beneath.h"
+#include "state.h"
+
+static const char *text_of(const json_t *o, const char *key, const char *otherwise)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text && *text ? text : otherwise;
+}
+
+static void best_file(const json_t *window, const char *match, const char **path, double *most)
+{
+	const json_t *file;
+	size_t i;
+
+	json_array_foreach (json_object_get(window, "files"), i, file) {
+		const char *p = text_of(file, "path", "");
+		const char *slash = strrchr(p, '/');
+		double bytes = json_number_value(json_object_get(file, "bytes_written"));
+
+		if (*p != '/' || !name_matches(match, slash + 1) || bytes < *most)
+			continue;
+		*most = bytes;
+		*path = p;
+	}
+}
+
+static bool has_digit(const char *s)
+{
+	for (; *s; s++)
+		if (isdigit((unsigned char)*s))
+			return true;
+	return false;
+}
+
+int plan__dir(const json_t *diagnosis, const char *match, char dir[PATH_MAX])
+{
+	const char *path = NULL;
+	const json_t *window;
+	double most = 0;
+	char *slash;
+	size_t i;
+
+	json_array_foreach (json_object_get(diagnosis, "windows"), i, window)
+		best_file(window, match, &path, &most);
+	if (!path || strlen(path) >= PATH_MAX)
+		return -ENOENT;
+	strcpy(dir, path);
+	*strrchr(dir, '/') = '\0';
+	slash = strrchr(dir, '/');
+	if (slash && slash > dir && has_digit(slash + 1)) /* one directory per BRANCH */
+		*slash = '\0';
+	return *dir ? 0 : -ENOENT;
+}
+
+static void change(json_t *list, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void change(json_t *list, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	json_array_append_new(list, json_vsprintf(fmt, ap));
+	va_end(ap);
+}
+
+static void fallocate_changes(json_t *l, const struct plan_facts *f, const char *dir)
+{
+	char size[32];
+
+	change(l, "mkdir %s/%s (0700)", dir, HIDDEN_DIR);
+	if (f->dir_on_tmpfs)
+		change(l, "nothing else: %s is on tmpfs, where preallocation changes nothing", dir);
+	else
+		change(l, "fallocate %s/%s/spare to %s between two BRANCHes", dir, HIDDEN_DIR,
+		       f->previous_bytes
+			       ? format_bytes(f->previous_bytes, size, sizeof(size))
+			       : "the size of the previous memory file (none is there yet)");
+	change(l, "rename the spare to %s/NEW-DIRECTORY/%s (RENAME_NOREPLACE) when that appears",
+	       dir, f->match);
+	change(l, "fallocate (KEEP_SIZE) files like '%s' that are created without a spare",
+	       f->match);
+}
+
+static void memfd_changes(json_t *l, const struct plan_facts *f, const char *dir)
+{
+	change(l, "mkdir /dev/shm/flatpause-ID (0711), one directory (0700) per memory file in it");
+	change(l, "symlink %s/NEW-DIRECTORY/%s -> /dev/shm/flatpause-ID/N/%s when that appears",
+	       dir, f->match, f->match);
+	change(l,
+	       "after the writer closed it: copy to %s/NEW-DIRECTORY/.%s%s, fsync, compare, "
+	       "rename over the link",
+	       dir, f->match, EXPORT_SUFFIX);
+	change(l, "memory in use until then: the size of each file; durable only after the export");
+}
+
+static json_t *step(const json_t *advice, const struct plan_facts *f)
+{
+	const char *name = text_of(advice, "mitigation", "none");
+	enum mitigation m = mitigation_from(name, strlen(name));
+	const char *dir = *f->dir ? f->dir : "DIR";
+	json_t *changes = json_array(), *command, *undo;
+
+	if (m != MITIGATION_NONE) {
+		change(changes, "write the journal %s/DEVICE-INODE.journal", f->state_dir);
+		change(changes, "run a guard: fanotify marks on %s only, gone when it ends", dir);
+	}
+	if (m == MITIGATION_FALLOCATE)
+		fallocate_changes(changes, f, dir);
+	else if (m == MITIGATION_MEMFD)
+		memfd_changes(changes, f, dir);
+	if (m == MITIGATION_NONE) {
+		command = json_string(text_of(advice, "command", ""));
+		undo = json_string(text_of(advice, "undo", ""));
+	} else {
+		command = json_sprintf("flatpause fix apply --mitigation %s --match '%s' '%s'",
+				       name, f->match, dir);
+		undo = json_sprintf("flatpause fix revert '%s'", dir);
+	}
+	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "mitigation", name, "why",
+			 text_of(advice, "why", ""), "supported", m != MITIGATION_NONE, "command",
+			 command, "undo", undo, "changes", changes);
+}
+
+json_t *plan__build(const json_t *diagnosis, const struct plan_facts *facts)
+{
+	const json_t *verdict = json_object_get(diagnosis, "verdict"), *advice;
+	json_t *steps = json_array(), *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(diagnosis, "advice"), i, advice) {
+		one = step(advice, facts);
+		if (!one || json_array_append_new(steps, one)) {
+			json_decref(steps);
+			return NULL;
+		}
+	}
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o}", "schema_version", 1, "cause",
+			 text_of(verdict, "cause", "unknown"), "text", text_of(verdict, "text", ""),
+			 "dir", facts->dir, "match", facts->match, "steps", steps);
+}
+
+void plan__print(const json_t *plan)
+{
+	const json_t *steps = json_object_get(plan, "steps"), *s, *c;
+	size_t i, k;
+
+	printf("cause: %s\n", text_of(plan, "cause", "unknown"));
+	if (*text_of(plan, "text", ""))
+		printf("%s\n", text_of(plan, "text", ""));
+	if (!json_array_size(steps))
+		puts("\nnothing would be done: the diagnosis has no advice");
+	json_array_foreach (steps, i, s) {
+		printf("\n%zu. %s: %s\n", i + 1, text_of(s, "mitigation", "?"),
+		       text_of(s, "why", ""));
+		if (*text_of(s, "command", ""))
+			printf("   do:   %s\n", text_of(s, "command", ""));
+		if (*text_of(s, "undo", ""))
+			printf("   undo: %s\n", text_of(s, "undo", ""));
+		json_array_foreach (json_object_get(s, "changes"), k, c)
+			printf("   - %s\n", json_string_value(c));
+	}
+	puts("\nnothing was changed");
+}

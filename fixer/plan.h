@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What would be done about a diagnosis: a pure function, so that a dry run is apply without doing. */
+#ifndef FLATPAUSE_PLAN_H
+#define FLATPAUSE_PLAN_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct plan_facts {
+	char dir[PATH_MAX]; /* "" = not known */
+	const char *match;
+	uint64_t previous_bytes; /* 0 = no such file */
+	bool dir_on_tmpfs;
+	const char *state_dir;
+};
+
+/*
+ * { "schema_version", "cause", "text", "dir", "match", "steps": [ {"mitigation", "why", "supported",
+ *   "command", "undo", "changes": [text] } ] }; NULL on no memory. Touches nothing.
+ */
+json_t *plan__build(const json_t *diagnosis, const struct plan_facts *facts);
+
+/*
+ * The directory that the snapshot directories are in, from the files of the windows: that of the
+ * matching file with most bytes written; one up where its name has a number. -ENOENT.
+ */
+int plan__dir(const json_t *diagnosis, const char *match, char dir[PATH_MAX]);
+
+/* For people. */
+void plan__print(const json_t *plan);
+
+#endif

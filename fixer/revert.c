@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* `fix revert`: stops the guard and finishes from the journal whatever it left, wherever it died. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../user/cli/params.h"
+#include "../user/log.h"
+#include "beneath.h"
+#include "export.h"
+#include "guard.h"
+#include "prealloc.h"
+#include "verbs.h"
+
+struct reverting {
+	const struct state *s;
+	int dirfd; /* of the guarded directory; -1 = it is gone */
+	int tmpfd;
+	uint64_t deadline_ns; /* for writers that have not closed yet */
+	int failed;	      /* files that could not be brought home */
+	unsigned int exported;
+};
+
+/* By a descriptor, so that no other process that got this pid meanwhile is hit. */
+static int stop_guard(const struct state *s)
+{
+	struct pollfd p = { .events = POLLIN };
+	int err = 0;
+
+	p.fd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+	if (p.fd < 0 || !state__alive(s)) {
+		if (p.fd >= 0)
+			close(p.fd);
+		return 0;
+	}
+	for (int i = 0; i < 2 && !err; i++) {
+		if (syscall(SYS_pidfd_send_signal, p.fd, i ? SIGKILL : SIGTERM, NULL, 0))
+			err = errno == ESRCH ? 0 : -errno;
+		if (!err && poll(&p, 1, 10000) == 1)
+			break;
+		if (!i)
+			log_warn("the guard (pid %d) does not stop; killing it", s->pid);
+	}
+	close(p.fd);
+	return err ? log_err(err, "cannot stop the guard, pid %d", s->pid) : 0;
+}
+
+static int lock_after(const char *path)
+{
+	const struct timespec nap = { .tv_nsec = 20000000 };
+	int fd = -EBUSY;
+
+	for (int i = 0; i < 250 && fd == -EBUSY; i++) { /* its last threads let go of it */
+		fd = state__lock(path, false);
+		if (fd == -EBUSY)
+			nanosleep(&nap, NULL);
+	}
+	return fd;
+}
+
+static json_int_t int_of(json_t *file, const char *key)
+{
+	return json_integer_value(json_object_get(file, key));
+}
+
+static const char *text_of(json_t *file, const char *key)
+{
+	const char *text = json_string_value(json_object_get(file, key));
+
+	return text ? text : "";
+}
+
+/* The snapshot directory, wherever it was moved to; -ESTALE where it was deleted. */
+static int open_snapshot(struct reverting *r, json_t *file)
+{
+	const char *handle = text_of(file, "handle");
+	struct stat st;
+	int fd;
+
+	if (r->dirfd < 0)
+		return -ESTALE;
+	if (!*handle)
+		return beneath__open(r->dirfd, text_of(file, "dir"), O_PATH | O_DIRECTORY, 0);
+	fd = handle__open(r->dirfd, handle);
+	if (fd >= 0 && (fstat(fd, &st) || !st.st_nlink)) {
+		close(fd);
+		return -ESTALE;
+	}
+	return fd;
+}
+
+/* Nobody else is left to see a lease break: waits until the last writer has closed. */
+static int lease_when_closed(int fd, const char *what, uint64_t deadline_ns)
+{
+	const struct timespec nap = { .tv_nsec = 20000000 };
+	bool said = false;
+
+	while (fcntl(fd, F_SETLEASE, F_RDLCK)) {
+		if (errno != EAGAIN && errno != EBUSY)
+			return -errno;
+		if (!said)
+			log_info("%s is still being written; waiting for its writer", what);
+		said = true;
+		if (now_mono_ns() > deadline_ns)
+			return -ETXTBSY;
+		nanosleep(&nap, NULL);
+	}
+	return 0;
+}
+
+static bool lease_broken(void *arg)
+{
+	return fcntl(*(int *)arg, F_GETLEASE) != F_RDLCK;
+}
+
+static int export_now(struct reverting *r, int src, int dirfd, json_t *file, const char *target)
+{
+	const char *name = text_of(file, "name");
+	struct export_hooks hooks = { .cancelled = lease_broken, .arg = &src };
+	struct export_result res;
+	char tmp[NAME_MAX + 32];
+	int err;
+
+	export__tmp_name(tmp, sizeof(tmp), name);
+	unlinkat(dirfd, tmp, 0); /* half an export of the guard that died */
+	do {
+		err = lease_when_closed(src, name, r->deadline_ns);
+		if (err)
+			return err;
+		err = export__copy(src, dirfd, tmp, &hooks, &res);
+		if (!err && lease_broken(&src)) {
+			unlinkat(dirfd, tmp, 0);
+			err = -ECANCELED;
+		}
+		if (!err)
+			err = export__commit(dirfd, tmp, name, target);
+		if (!err && lease_broken(&src)) { /* it had followed the link before */
+			err = export__relink(dirfd, tmp, name, target);
+			err = err ? err : -ECANCELED;
+		}
+		fcntl(src, F_SETLEASE, F_UNLCK);
+	} while (err == -ECANCELED);
+	if (!err)
+		r->exported++;
+	return err;
+}
+
+static int bring_home(struct reverting *r, json_t *file, int dirfd)
+{
+	const char *name = text_of(file, "name");
+	uint32_t n = (uint32_t)int_of(file, "n");
+	char target[PATH_MAX], path[NAME_MAX + 32], tmp[NAME_MAX + 32];
+	int src, err;
+
+	snprintf(target, sizeof(target), "%s/%u/%s", r->s->conf.tmp_dir, n, name);
+	export__tmp_name(tmp, sizeof(tmp), name);
+	if (!export__is_link(dirfd, name, target)) {
+		/* renamed already, or taken away by its owner */
+		if (export__is_link(dirfd, tmp, target))
+			unlinkat(dirfd, tmp, 0);
+		return 0;
+	}
+	snprintf(path, sizeof(path), "%u/%s", n, name);
+	src = r->tmpfd < 0 ? -ENOENT : beneath__open(r->tmpfd, path, O_RDONLY | O_NONBLOCK, 0);
+	if (src == -ENOENT) {
+		/* never written, or its memory went with a reboot */
+		unlinkat(dirfd, name, 0);
+		unlinkat(dirfd, tmp, 0);
+		if (!int_of(file, "resumed_ns"))
+			return 0;
+		return log_err(-ENODATA, "LOST: %s/%s was never durable and its memory is gone",
+			       text_of(file, "dir"), name);
+	}
+	if (src < 0)
+		return log_err(src, "cannot open the memory copy %s", target);
+	err = export_now(r, src, dirfd, file, target);
+	close(src);
+	if (err == -ENOENT)
+		return 0;
+	return err ? log_err(err,
+			     "%s/%s stays in memory at %s; repeat the revert when that is "
+			     "solved",
+			     text_of(file, "dir"), name, target)
+		   : 0;
+}
+
+static void revert_memory(struct reverting *r, json_t *file)
+{
+	uint32_t n = (uint32_t)int_of(file, "n");
+	const char *name = text_of(file, "name");
+	int dirfd, err = 0;
+
+	if (!n || !name_ok(name))
+		return;
+	dirfd = open_snapshot(r, file);
+	if (dirfd >= 0) {
+		err = bring_home(r, file, dirfd);
+		close(dirfd);
+	} else if (dirfd != -ESTALE && dirfd != -ENOENT) {
+		err = log_err(dirfd, "cannot open the directory of %s/%s", text_of(file, "dir"),
+			      name);
+	}
+	if (err == -ENODATA)
+		r->failed++;
+	else if (err)
+		r->failed += 1 << 16; /* still there: the journal must stay */
+	else if (r->tmpfd >= 0)
+		keeper__drop_memory(r->tmpfd, n, name);
+}
+
+/* A planted spare that nobody wrote to would pass for a snapshot of zeros. */
+static void revert_spare(struct reverting *r, json_t *file)
+{
+	const char *name = text_of(file, "name");
+	struct stat st;
+	int dirfd, fd;
+
+	if (strcmp(text_of(file, "state"), "planted") != 0 || !name_ok(name))
+		return;
+	dirfd = open_snapshot(r, file);
+	if (dirfd < 0)
+		return;
+	fd = beneath__open(dirfd, name, O_RDONLY | O_NONBLOCK, 0);
+	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	    (json_int_t)st.st_ino == int_of(file, "ino") && lseek(fd, 0, SEEK_DATA) < 0 &&
+	    errno == ENXIO && !fcntl(fd, F_SETLEASE, F_RDLCK)) {
+		unlinkat(dirfd, name, 0);
+		fcntl(fd, F_SETLEASE, F_UNLCK);
+	}
+	if (fd >= 0)
+		close(fd);
+	close(dirfd);
+}
+
+static int open_places(struct reverting *r)
+{
+	const struct fix_conf *c = &r->s->conf;
+	struct statfs fs;
+	struct stat st;
+	uint64_t fsid = 0;
+
+	r->tmpfd = c->tmp_dir[0] ? open(c->tmp_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+				 : -1;
+	r->dirfd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->dirfd >= 0 && !fstat(r->dirfd, &st) && !fstatfs(r->dirfd, &fs))
+		memcpy(&fsid, &fs.f_fsid, sizeof(fsid));
+	if (r->dirfd >= 0 && (fsid != c->fsid || st.st_ino != c->ino)) {
+		close(r->dirfd); /* another file system is mounted there, or none */
+		r->dirfd = -1;
+	}
+	return 0;
+}
+
+/* Memory whose file system is not mounted is kept: its journal stays until it is. */
+static int check_places(const struct reverting *r)
+{
+	const char *key;
+	json_t *file;
+
+	if (r->dirfd >= 0 || r->tmpfd < 0)
+		return 0;
+	json_object_foreach (r->s->files, key, file) {
+		char path[NAME_MAX + 32];
+
+		snprintf(path, sizeof(path), "%u/%s", (uint32_t)int_of(file, "n"),
+			 text_of(file, "name"));
+		if (!faccessat(r->tmpfd, path, F_OK, AT_SYMLINK_NOFOLLOW))
+			return log_err(-ENODEV,
+				       "%s is not mounted, and %s holds what belongs there; mount "
+				       "it and repeat (or remove %s to give it up)",
+				       r->s->conf.dir, r->s->conf.tmp_dir, r->s->conf.tmp_dir);
+	}
+	return 0;
+}
+
+static int undo_files(struct reverting *r)
+{
+	const char *key;
+	json_t *file;
+	int err = check_places(r);
+
+	if (err)
+		return err;
+	json_object_foreach (r->s->files, key, file) {
+		if (r->s->conf.mitigation == MITIGATION_MEMFD)
+			revert_memory(r, file);
+		else
+			revert_spare(r, file);
+	}
+	if (r->dirfd >= 0 && r->s->conf.mitigation == MITIGATION_FALLOCATE) {
+		unlinkat(r->dirfd, HIDDEN_DIR "/spare", 0);
+		if (unlinkat(r->dirfd, HIDDEN_DIR, AT_REMOVEDIR) && errno != ENOENT)
+			log_warn("%s/%s was not removed: %s", r->s->conf.dir, HIDDEN_DIR,
+				 strerror(errno));
+	}
+	if (r->failed >= 1 << 16)
+		return -EBUSY;
+	if (r->tmpfd >= 0 && rmdir(r->s->conf.tmp_dir) && errno != ENOENT)
+		log_warn("%s was not removed: %s", r->s->conf.tmp_dir, strerror(errno));
+	return 0;
+}
+
+static void remove_log(const char *path)
+{
+	char log[PATH_MAX];
+
+	snprintf(log, sizeof(log), "%s", path);
+	memcpy(strrchr(log, '.'), ".log", 5);
+	unlink(log);
+}
+
+static int load_and_stop(const char *path, struct state *s)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err;
+
+	if (fd < 0)
+		return log_err(-errno, "cannot open %s", path);
+	err = state__load(fd, path, s);
+	close(fd);
+	return err ? err : stop_guard(s);
+}
+
+/* An `apply` that was killed before it wrote its intent has done nothing yet. */
+static bool is_empty(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && st.st_size <= (off_t)sizeof(struct journal_header);
+}
+
+int revert__journal(const char *path, uint64_t wait_ns)
+{
+	struct reverting r = { .dirfd = -1, .tmpfd = -1 };
+	struct state s = { 0 };
+	int err, fd = -1;
+
+	if (is_empty(path)) {
+		fd = state__lock(path, false);
+		if (fd < 0)
+			return log_err(fd, "%s is in use by another flatpause-fixer", path);
+		unlink(path);
+		close(fd);
+		return 0;
+	}
+	err = load_and_stop(path, &s);
+	if (err)
+		goto out;
+	state__free(&s);
+	fd = lock_after(path);
+	if (fd == -ENOENT) {
+		err = 0; /* another revert was faster */
+		goto out;
+	}
+	if (fd < 0) {
+		err = log_err(fd, "%s is in use by another flatpause-fixer", path);
+		goto out;
+	}
+	err = state__load(fd, path, &s); /* again: what the guard wrote until it stopped */
+	if (err)
+		goto out;
+	r.s = &s;
+	r.deadline_ns = now_mono_ns() + wait_ns;
+	err = open_places(&r);
+	if (!err)
+		err = undo_files(&r);
+	if (err)
+		goto out;
+	unlink(path);
+	remove_log(path);
+	if (r.exported)
+		log_info("%u memory file%s of %s exported and synced", r.exported,
+			 r.exported == 1 ? "" : "s", s.conf.dir);
+	log_info("%s is no longer in force for %s", mitigation_name(s.conf.mitigation), s.conf.dir);
+	err = r.failed ? -ENODATA : 0;
+out:
+	for (int i = 0; i < 3; i++) {
+		int each[] = { fd, r.dirfd, r.tmpfd };
+
+		if (each[i] >= 0)
+			close(each[i]);
+	}
+	state__free(&s);
+	return err;
+}
+
+int revert__dir(const char *dir, uint64_t wait_ns)
+{
+	char path[PATH_MAX];
+	int err = state__find(dir, path);
+
+	if (err == -ENOENT) {
+		log_info("nothing is in force for %s", dir);
+		return 0;
+	}
+	return err ? err : revert__journal(path, wait_ns);
+}
+
+struct revert_cfg {
+	bool all;
+	uint64_t wait_ns;
+};
+
+static int revert_each(const char *path, void *arg)
+{
+	const struct revert_cfg *cfg = arg;
+	int err = revert__journal(path, cfg->wait_ns);
+
+	return err > 0 ? -EIO : err;
+}
+
+static const struct param revert_params[] = {
+	PARAM(struct revert_cfg, all, "all", 0, PARAM_FLAG, NULL, "every directory on this host"),
+	PARAM(struct revert_cfg, wait_ns, "wait", 0, PARAM_DURATION, "DURATION",
+	      "how long to wait for writers that are still at it (default 60s)"),
+	{ 0 },
+};
+
+int fix_revert(int argc, char **argv)
+{
+	static const struct params_spec spec = {
+		.verb = "fix revert",
+		.summary = "Undoes `fix apply`: ends the guard, brings every file to disk, leaves "
+			   "nothing behind.",
+		.usage = "flatpause fix revert DIR | --all",
+		.examples = "  flatpause fix revert /srv/snapshots\n"
+			    "  flatpause fix revert --all      # also after kill -9 or a crash\n",
+		.params = revert_params,
+	};
+	struct revert_cfg cfg = { .wait_ns = 60000000000ull };
+	struct params_result res;
+	int err = params__parse(&spec, argc, argv, &cfg, &res);
+
+	if (err)
+		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
+	if (cfg.all ? res.rest.cnt != 0 : res.rest.cnt != 1) {
+		log_err(0, "fix revert takes one directory, or --all");
+		return FP_EXIT_USAGE;
+	}
+	if (geteuid())
+		return exit_code(log_err(-EPERM, "`fix revert` needs root"));
+	err = cfg.all ? state__each(revert_each, &cfg) : revert__dir(res.rest.v[0], cfg.wait_ns);
+	return exit_code(err);
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* `fix status`: what is in force where, and what became of each file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../user/cli/params.h"
+#include "../user/log.h"
+#include "verbs.h"
+
+struct status_cfg {
+	bool json;
+};
+
+struct listing {
+	json_t *out;
+};
+
+static json_t *one(struct state *s)
+{
+	json_t *files = json_array(), *file;
+	const char *key;
+
+	json_object_foreach (s->files, key, file) {
+		json_object_del(file, "handle");
+		json_array_append(files, file);
+	}
+	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:s, s:O, s:o}", "dir", s->conf.dir,
+			 "mitigation", mitigation_name(s->conf.mitigation), "match", s->conf.match,
+			 "alive", state__alive(s), "pid", (int)s->pid, "journal", s->path, "notes",
+			 s->notes, "files", files);
+}
+
+static int add(const char *path, void *arg)
+{
+	struct listing *l = arg;
+	struct state s = { 0 };
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err;
+
+	if (fd < 0)
+		return log_err(-errno, "cannot open %s", path);
+	err = state__load(fd, path, &s);
+	if (!err && json_array_append_new(l->out, one(&s)))
+		err = log_err(-ENOMEM, "status");
+	state__free(&s);
+	close(fd);
+	return err;
+}
+
+static double seconds_between(json_t *file)
+{
+	json_int_t from = json_integer_value(json_object_get(file, "resumed_ns"));
+	json_int_t to = json_integer_value(json_object_get(file, "durable_ns"));
+
+	return from && to > from ? (double)(to - from) / 1e9 : 0;
+}
+
+static void print_file(json_t *f)
+{
+	const char *first = json_string_value(json_object_get(f, "at_first_write"));
+	const char *last = json_string_value(json_object_get(f, "at_close"));
+	const char *state = json_string_value(json_object_get(f, "state"));
+	char size[32];
+
+	printf("  %s/%s  %s", json_string_value(json_object_get(f, "dir")),
+	       json_string_value(json_object_get(f, "name")), state ? state : "?");
+	if (first)
+		printf("; extents at the first write: %s", first);
+	if (last)
+		printf("; at close: %s", last);
+	if (seconds_between(f) > 0)
+		printf(" %.2f s after the writer closed it, %s, crc32c %s", seconds_between(f),
+		       format_bytes((uint64_t)json_integer_value(json_object_get(f, "size")), size,
+				    sizeof(size)),
+		       json_string_value(json_object_get(f, "crc32c")));
+	putchar('\n');
+}
+
+static void print_text(json_t *all)
+{
+	json_t *dir, *item;
+	size_t i, k;
+
+	if (!json_array_size(all))
+		puts("no mitigation is in force");
+	json_array_foreach (all, i, dir) {
+		int alive = json_is_true(json_object_get(dir, "alive"));
+
+		printf("%s: %s for '%s', ", json_string_value(json_object_get(dir, "dir")),
+		       json_string_value(json_object_get(dir, "mitigation")),
+		       json_string_value(json_object_get(dir, "match")));
+		if (alive)
+			printf("guard pid %lld\n",
+			       (long long)json_integer_value(json_object_get(dir, "pid")));
+		else
+			puts("THE GUARD IS DEAD: run `flatpause fix revert` on it");
+		json_array_foreach (json_object_get(dir, "files"), k, item)
+			print_file(item);
+		json_array_foreach (json_object_get(dir, "notes"), k, item)
+			printf("  warning: %s\n", json_string_value(item));
+	}
+}
+
+static const struct param status_params[] = {
+	PARAM(struct status_cfg, json, "json", 0, PARAM_FLAG, NULL, "as JSON"),
+	{ 0 },
+};
+
+int fix_status(int argc, char **argv)
+{
+	static const struct params_spec spec = {
+		.verb = "fix status",
+		.summary = "Shows which mitigations are in force and what became of each file.",
+		.usage = "flatpause fix status [DIR] [--json]",
+		.examples = "  flatpause fix status\n"
+			    "  flatpause fix status /srv/snapshots --json | jq '.guards[].files'\n",
+		.params = status_params,
+	};
+	struct status_cfg cfg = { 0 };
+	struct params_result res;
+	struct listing l = { 0 };
+	char path[PATH_MAX];
+	int err = params__parse(&spec, argc, argv, &cfg, &res);
+
+	if (err || res.rest.cnt > 1)
+		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
+	l.out = json_array();
+	if (!l.out)
+		return exit_code(log_err(-ENOMEM, "status"));
+	if (res.rest.cnt) {
+		err = state__find(res.rest.v[0], path);
+		err = err == -ENOENT ? 0 : err ? err : add(path, &l);
+	} else {
+		err = state__each(add, &l);
+	}
+	if (!err && cfg.json) {
+		json_t *doc = json_pack("{s:i, s:O}", "schema_version", 1, "guards", l.out);
+
+		json_dumpf(doc, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(doc);
+	} else if (!err) {
+		print_text(l.out);
+	}
+	json_decref(l.out);
+	return exit_code(err);
+}
