@@ -237,6 +237,23 @@ static void write_arms(const struct page *p, const struct comparison *c)
 	fputs("</tbody></table></div>\n", p->out);
 }
 
+void page_state_legend(const struct page *p, const struct flame_node *root)
+{
+	char part[NUMBER_SIZE];
+
+	fputs("<p class=\"legend fp-flame\">", p->out);
+	for (int s = 0; s < FLAME_STATES; s++) {
+		fprintf(p->out, "<span><i class=\"fp-key s%d\"></i>%s", s,
+			flame_state_title((enum flame_state)s));
+		if (root)
+			fprintf(p->out, " %s",
+				number_percent(part, (double)root->state_ns[s],
+					       (double)root->total_ns));
+		fputs("</span>\n", p->out);
+	}
+	fputs("</p>\n", p->out);
+}
+
 static int write_one_flame(const struct page *p, const struct flame *flame, const char *id,
 			   const char *which)
 {
@@ -246,15 +263,8 @@ static int write_one_flame(const struct page *p, const struct flame *flame, cons
 		.embedded = true,
 		.min_fraction = FLAME_MIN_FRACTION,
 	};
-	const struct flame_node *root = flame__root(flame);
-	char part[NUMBER_SIZE];
 
-	fputs("<p class=\"legend fp-flame\">", p->out);
-	for (int s = 0; s < FLAME_STATES; s++)
-		fprintf(p->out, "<span><i class=\"fp-key s%d\"></i>%s %s</span>\n", s,
-			flame_state_title((enum flame_state)s),
-			number_percent(part, (double)root->state_ns[s], (double)root->total_ns));
-	fputs("</p>\n", p->out);
+	page_state_legend(p, flame__root(flame));
 	return flame__write_svg(p->out, flame, &opts);
 }
 
@@ -348,6 +358,8 @@ static int write_section(const struct page *p, const struct comparison *c, size_
 		fputs("<p>There is nothing to compare.</p>\n</section>\n", p->out);
 		return 0;
 	}
+	if (p->report->comparisons_cnt == 1)
+		write_big_numbers(p, c);
 	fprintf(p->out, "<p class=\"headline\">%s</p>\n", curve_headline(headline, &first->curve));
 	if (first->findings)
 		write_verdict(p, first->findings);
@@ -389,6 +401,9 @@ static void write_cards(const struct page *p)
 		fputs("<p>No pause was found: there is nothing to show.</p>\n", p->out);
 		return;
 	}
+	/* One section says by itself what its card would. */
+	if (r->comparisons_cnt == 1)
+		return;
 	fputs("<div class=\"cards\">\n", p->out);
 	for (size_t i = 0; i < r->comparisons_cnt; i++)
 		write_card(p, &r->comparisons[i], i);

@@ -82,13 +82,14 @@ static void write_y_axis(const struct page *p, const struct scale *s)
 		return;
 	}
 	for (double power = pow(10, floor(log10(s->low))); power <= s->high; power *= 10) {
-		bool few = s->high / s->low < 300;
+		static const double steps[] = { 1, 2, 5 };
+		bool few = s->high / s->low < 1000;
 
-		for (int i = 0; i < (few ? 3 : 1); i++) {
-			static const double steps[] = { 1, 2, 5 };
+		for (int i = 0; i < 3; i++) {
 			double v = power * steps[i];
+			bool end = v < s->low * 1.01 || v > s->high * 0.99;
 
-			if (v >= s->low * 0.999 && v <= s->high * 1.001)
+			if ((few || i == 0 || end) && v >= s->low * 0.99 && v <= s->high * 1.01)
 				write_tick(p, s, v);
 		}
 	}
@@ -237,8 +238,8 @@ void page_curves(const struct page *p, const struct comparison *c, size_t sectio
 		return;
 	}
 	linear.high = high * 1.06;
-	logarithmic.low = low / 1.3;
-	logarithmic.high = high * 1.3;
+	logarithmic.low = number_round_up(low / 2.6);
+	logarithmic.high = number_round_up(high * 1.05);
 	linear.windows = logarithmic.windows = windows;
 	fputs("<figure>\n<figcaption>Pause of each window</figcaption>\n", p->out);
 	write_legend(p, c);

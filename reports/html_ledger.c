@@ -152,13 +152,17 @@ static void write_bar_labels(const struct page *p, const struct bars *b)
 {
 	size_t step = (b->cnt + X_LABELS - 1) / X_LABELS;
 
-	for (size_t i = 0; i < b->cnt; i += step)
+	for (size_t i = 0; i < b->cnt; i++) {
+		/* The same windows of every sweep. */
+		if (b->f->windows[i].index % step != 1 % step)
+			continue;
 		fprintf(p->out,
 			"<text class=\"tick%s\" x=\"%.2f%%\" y=\"%.0f\" "
 			"text-anchor=\"middle\">%u</text>\n",
 			b->f->windows[i].slow ? " slow" : "",
 			100.0 * ((double)i + 0.5) / (double)b->cnt, HEIGHT_PX + 18,
 			b->f->windows[i].index);
+	}
 	/* A sweep ends where the numbers begin again. */
 	for (size_t i = 1; i < b->cnt; i++)
 		if (b->f->windows[i].sweep != b->f->windows[i - 1].sweep)

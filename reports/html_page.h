@@ -38,6 +38,10 @@ void page_panel_begin(const struct page *p);
 void page_panel_end(const struct page *p);
 void page_tabs_end(const struct page *p);
 
+/* The colours of thread states, with the parts of a flame graph unless `root` is NULL. */
+struct flame_node;
+void page_state_legend(const struct page *p, const struct flame_node *root);
+
 /* "a-before", "a-control", "a-m0".."a-m3": the CSS class of an arm's colour. */
 const char *arm_class(const struct comparison *c, const struct arm *a);
 

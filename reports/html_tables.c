@@ -63,7 +63,7 @@ static void write_blocked(const struct page *p, const struct finding_thread *t)
 	}
 	if (t->blocked_cnt > BLOCKED_MAX)
 		fprintf(p->out, ", %zu more", t->blocked_cnt - BLOCKED_MAX);
-	fputs("</td></tr>\n", p->out);
+	fputs("</td>", p->out);
 }
 
 static void write_thread(const struct page *p, const struct finding_window *w,
@@ -87,10 +87,11 @@ static void write_thread(const struct page *p, const struct finding_window *w,
 		fputs(" <span class=\"badge unsure\">passive</span>", p->out);
 	fputs("</td>", p->out);
 	write_partition(p, t);
+	write_blocked(p, t);
 	for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++)
 		fprintf(p->out, "<td class=\"n%s\">%s</td>", cells[i] ? "" : " none",
 			number_ns(text, cells[i]));
-	write_blocked(p, t);
+	fputs("</tr>\n", p->out);
 }
 
 static void write_threads(const struct page *p, const struct finding_window *w)
@@ -98,9 +99,10 @@ static void write_threads(const struct page *p, const struct finding_window *w)
 	if (!w->threads_cnt)
 		return;
 	fputs("<div class=\"scroll\"><table>\n<thead><tr><th>thread</th><th>wall time</th>"
-	      "<th class=\"n\">in the window</th><th class=\"n\">running,<br/>user</th>"
+	      "<th>blocked by</th><th class=\"n\">in the window</th><th "
+	      "class=\"n\">running,<br/>user</th>"
 	      "<th class=\"n\">running,<br/>kernel</th><th class=\"n\">waiting for<br/>a CPU</th>"
-	      "<th class=\"n\">blocked</th><th class=\"n\">unknown</th><th>blocked by</th></tr>"
+	      "<th class=\"n\">blocked</th><th class=\"n\">unknown</th></tr>"
 	      "</thead>\n<tbody>\n",
 	      p->out);
 	for (size_t i = 0; i < w->threads_cnt && i < THREADS_MAX; i++)
@@ -239,6 +241,7 @@ void page_windows(const struct page *p, const struct findings *f, const char *id
 		if (f->windows[i].duration_ns > f->windows[slowest].duration_ns)
 			slowest = i;
 	fputs("<h4>Threads, futexes and files of each window</h4>\n", p->out);
+	page_state_legend(p, NULL);
 	for (size_t i = 0; i < f->windows_cnt; i++) {
 		if (!page_shows_window(f, i))
 			continue;

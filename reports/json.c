@@ -2,6 +2,8 @@
 #include "json.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "json_out.h"
 
@@ -17,13 +19,32 @@ static void write_tool(struct json_out *j, const char *version)
 	json_end(j, '}');
 }
 
-/* An object of strings. A reader keeps the last of two facts with one name. */
+/* How many facts before this one have its name. */
+static size_t same_names_before(const struct finding_fact *v, size_t i)
+{
+	size_t same = 0;
+
+	for (size_t k = 0; k < i; k++)
+		same += !strcmp(v[k].name, v[i].name);
+	return same;
+}
+
+/* An object of strings; keys are unique, so a name that comes again gets a number: "disk.name#2". */
 static void write_facts(struct json_out *j, const char *key, const struct finding_fact *v,
 			size_t cnt)
 {
 	json_begin(j, key, '{');
-	for (size_t i = 0; i < cnt; i++)
-		json_str(j, v[i].name, v[i].value);
+	for (size_t i = 0; i < cnt; i++) {
+		size_t same = same_names_before(v, i);
+		char *name;
+
+		if (!same) {
+			json_str(j, v[i].name, v[i].value);
+		} else if (asprintf(&name, "%s#%zu", v[i].name, same + 1) >= 0) {
+			json_str(j, name, v[i].value);
+			free(name);
+		}
+	}
 	json_end(j, '}');
 }
 

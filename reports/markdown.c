@@ -144,12 +144,11 @@ static void write_rejected(FILE *out, const struct finding_verdict *v)
 	fputs("\n</details>\n\n", out);
 }
 
-/* A fence that the text cannot end: its lines are flattened, its backticks kept apart. */
 static void write_command(FILE *out, const char *label, const char *command)
 {
 	if (!*command)
 		return;
-	fprintf(out, "  %s: ", label);
+	fprintf(out, "   * %s: ", label);
 	write_code(out, command);
 	fputc('\n', out);
 }
@@ -163,8 +162,8 @@ static void write_advice(FILE *out, const struct findings *f)
 		fprintf(out, "%zu. ", i + 1);
 		write_line(out, "**", f->advice[i].mitigation, "**: ");
 		write_line(out, "", f->advice[i].why, "\n");
-		write_command(out, " run", text_or_empty(f->advice[i].command));
-		write_command(out, " undo", text_or_empty(f->advice[i].undo));
+		write_command(out, "run", text_or_empty(f->advice[i].command));
+		write_command(out, "undo", text_or_empty(f->advice[i].undo));
 	}
 	fputc('\n', out);
 }

@@ -93,6 +93,33 @@ search_finds() { # URL HITS
 	dump "$1#q=wbt_wait" && no_complaints && grep -q "data-hits=\"$2\"" "$dir/dom"
 }
 
+# Clicks on a frame, presses Escape, walks with the arrows, and writes down what it sees.
+keyboard_and_zoom() {
+	sed 's|</body>||;s|</html>||' "$dir/story-0.html" >"$dir/keys.html"
+	cat >>"$dir/keys.html" <<'SCRIPT'
+<script>
+addEventListener('load', () => {
+const svg = document.querySelector('svg.fp-flame'), frames = [...svg.querySelectorAll('svg.f')];
+const wbt = frames.find(f => f.querySelector('title').textContent.startsWith('wbt_wait'));
+const key = k => svg.dispatchEvent(new KeyboardEvent('keydown', { key: k, bubbles: true }));
+const seen = [], before = wbt.getAttribute('width');
+wbt.dispatchEvent(new MouseEvent('click', { bubbles: true }));
+seen.push(wbt.getAttribute('width'), wbt.querySelector('text').textContent);
+key('ArrowDown');
+seen.push(svg.querySelector('.cur title').textContent.split('\n')[0]);
+key('Escape');
+seen.push(wbt.getAttribute('width') === before, svg.querySelectorAll('.cur').length);
+const room = frames.every(f => { const t = f.querySelector('text');
+  return !t || !t.textContent || t.getComputedTextLength() <= f.getBoundingClientRect().width; });
+document.body.dataset.seen = seen.concat(room ? 'fits' : 'overflows').join('|');
+});
+</script></body></html>
+SCRIPT
+	dump "file://$dir/keys.html"
+	grep -oE 'data-seen="[^"]*"' "$dir/dom" >&2
+	no_complaints && grep -q 'data-seen="100.0000%|wbt_wait_\[k\]|rq_qos_wait_\[k\]|true|0|fits"' "$dir/dom"
+}
+
 script_stays_quiet() {
 	local f
 	for f in "$dir"/hostile-0.html "$dir"/hostile-1.html "$dir"/hostile-5.svg; do
@@ -140,11 +167,14 @@ if command -v chromium >/dev/null; then
 	check "the page's search finds a frame in each of its graphs of slow windows" \
 		search_finds "file://$dir/story-0.html" 1
 	check "the flame graph alone is searched too" search_finds "file://$dir/story-0.svg" 1
+	check "a click zooms, the arrows walk, Escape resets, and no text leaves its frame" \
+		keyboard_and_zoom
 	check "hostile names run nothing and break no script" script_stays_quiet
 	check "the page fits a screen of 400 pixels" fits_a_phone
 else
 	skip "search in a browser" "chromium is not installed"
 	skip "search in a flame graph" "chromium is not installed"
+	skip "zoom and keyboard in a browser" "chromium is not installed"
 	skip "hostile names in a browser" "chromium is not installed"
 	skip "the page on a phone" "chromium is not installed"
 fi
