@@ -76,7 +76,7 @@ static void write_loss(struct json_out *j, const struct finding_loss *l)
 
 	json_begin_line(j, "loss", '{');
 	json_uint(j, "events", l->events);
-	json_real(j, "percent", all > 0 ? 100.0 * (double)l->events / all : 0);
+	json_out_real(j, "percent", all > 0 ? 100.0 * (double)l->events / all : 0);
 	json_uint(j, "recorded", l->recorded);
 	json_bool(j, "complete", l->complete);
 	json_uint(j, "bad_chunks", l->bad_chunks);
@@ -139,7 +139,7 @@ static void write_futex(struct json_out *j, const struct finding_futex *x)
 static void write_extents(struct json_out *j, enum finding_extents e)
 {
 	if (e == FINDING_EXTENTS_UNKNOWN)
-		json_null(j, "extents_kept");
+		json_out_null(j, "extents_kept");
 	else
 		json_bool(j, "extents_kept", e == FINDING_EXTENTS_KEPT);
 }
@@ -170,7 +170,7 @@ static void write_window(struct json_out *j, const struct finding_window *w)
 	json_uint(j, "begin_ns", w->begin_ns);
 	json_ms(j, "duration_ms", w->duration_ns);
 	if (w->reported_ns == FINDING_NS_NONE)
-		json_null(j, "reported_ms");
+		json_out_null(j, "reported_ms");
 	else
 		json_ms(j, "reported_ms", w->reported_ns);
 	json_str(j, "detector", w->detector);
@@ -203,16 +203,16 @@ static void write_curve_keys(struct json_out *j, const struct finding_curve *c)
 	if (c->at_window)
 		json_uint(j, "at_window", c->at_window);
 	else
-		json_null(j, "at_window");
-	json_real(j, "ratio", c->ratio);
-	json_real(j, "ratio_lower95", c->ratio_lower95);
-	json_real(j, "ratio_upper95", c->ratio_upper95);
-	json_real(j, "p", c->p);
+		json_out_null(j, "at_window");
+	json_out_real(j, "ratio", c->ratio);
+	json_out_real(j, "ratio_lower95", c->ratio_lower95);
+	json_out_real(j, "ratio_upper95", c->ratio_upper95);
+	json_out_real(j, "p", c->p);
 	json_uint(j, "sweeps", c->sweeps);
 	json_uint(j, "windows", c->windows);
 	json_begin_line(j, "values_ms", '[');
 	for (size_t i = 0; c->values_ms && i < cnt; i++)
-		json_real(j, NULL, c->values_ms[i]);
+		json_out_real(j, NULL, c->values_ms[i]);
 	json_end(j, ']');
 	json_str(j, "why", c->why);
 }
@@ -228,8 +228,8 @@ static void write_verdict(struct json_out *j, const struct finding_verdict *v)
 {
 	json_begin(j, "verdict", '{');
 	json_str(j, "cause", v->cause);
-	json_real(j, "share", v->share);
-	json_real(j, "confidence", v->confidence);
+	json_out_real(j, "share", v->share);
+	json_out_real(j, "confidence", v->confidence);
 	json_str(j, "text", v->text);
 	write_strings(j, "evidence", v->evidence, v->evidence_cnt);
 	json_begin(j, "rejected", '[');
@@ -327,8 +327,8 @@ static void write_arm(struct json_out *j, const struct arm *a)
 	write_curve(j, &a->curve);
 	json_str(j, "cause", a->findings ? a->findings->verdict.cause : "");
 	json_str(j, "source", a->findings ? a->findings->source : "");
-	json_real(j, "ratio_to_before", a->ratio_to_before);
-	json_real(j, "ratio_to_control", a->ratio_to_control);
+	json_out_real(j, "ratio_to_before", a->ratio_to_before);
+	json_out_real(j, "ratio_to_control", a->ratio_to_control);
 	json_bool(j, "flattened", a->flattened);
 	json_str(j, "text", a->text);
 	json_end(j, '}');

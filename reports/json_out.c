@@ -75,7 +75,7 @@ void json_bool(struct json_out *j, const char *key, bool value)
 	fputs(value ? "true" : "false", j->out);
 }
 
-void json_null(struct json_out *j, const char *key)
+void json_out_null(struct json_out *j, const char *key)
 {
 	before(j, key);
 	fputs("null", j->out);
@@ -88,10 +88,10 @@ void json_ms(struct json_out *j, const char *key, uint64_t ns)
 		(unsigned long long)(ns % 1000000));
 }
 
-void json_real(struct json_out *j, const char *key, double value)
+void json_out_real(struct json_out *j, const char *key, double value)
 {
 	if (!isfinite(value)) {
-		json_null(j, key);
+		json_out_null(j, key);
 		return;
 	}
 	before(j, key);

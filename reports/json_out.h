@@ -26,10 +26,10 @@ void json_begin_line(struct json_out *j, const char *key, char bracket);
 void json_str(struct json_out *j, const char *key, const char *value);
 void json_uint(struct json_out *j, const char *key, uint64_t value);
 void json_bool(struct json_out *j, const char *key, bool value);
-void json_null(struct json_out *j, const char *key);
+void json_out_null(struct json_out *j, const char *key);
 /* Nanoseconds as milliseconds with six decimals: exact. */
 void json_ms(struct json_out *j, const char *key, uint64_t ns);
 /* Six decimals; what is no finite number becomes null, for JSON has no form for it. */
-void json_real(struct json_out *j, const char *key, double value);
+void json_out_real(struct json_out *j, const char *key, double value);
 
 #endif
