@@ -12,6 +12,8 @@
 #include "summary.h"
 
 #define FLAME_MIN_FRACTION (1.0 / 2000)
+#define TEXT_MAX_CPS	   4096
+#define NAME_MAX_CPS	   120
 
 static const char css[] =
 #include "reports/page.css.inc"
@@ -22,7 +24,12 @@ static const char js[] =
 
 void page_text(const struct page *p, const char *s)
 {
-	escape_xml(p->out, text_or_empty(s));
+	escape_xml_short(p->out, text_or_empty(s), TEXT_MAX_CPS);
+}
+
+void page_name(const struct page *p, const char *s)
+{
+	escape_xml_short(p->out, text_or_empty(s), NAME_MAX_CPS);
 }
 
 void page_tabs_begin(const struct page *p, const char *label)
@@ -34,7 +41,7 @@ void page_tab(const struct page *p, const char *id, size_t i, size_t chosen, con
 {
 	fprintf(p->out, "<input type=\"radio\" name=\"%s\" id=\"%s-%zu\"%s/><label for=\"%s-%zu\">",
 		id, id, i, i == chosen ? " checked=\"checked\"" : "", id, i);
-	page_text(p, label);
+	page_name(p, label);
 	fputs("</label>\n", p->out);
 }
 
@@ -96,7 +103,7 @@ static void write_cause_chip(const struct page *p, const char *cause)
 {
 	fprintf(p->out, "<span class=\"chip\"><i class=\"%s\"></i>",
 		palette_class(&p->palette, cause));
-	page_text(p, cause);
+	page_name(p, cause);
 	fputs("</span>", p->out);
 }
 
@@ -110,7 +117,7 @@ static void write_big_numbers(const struct page *p, const struct comparison *c)
 	if (kept) {
 		fprintf(p->out, "<p class=\"big\">%s <span>→</span> %s</p><p class=\"small\">with ",
 			number_ms(a, slow_median(c, first)), number_ms(b, slow_median(c, kept)));
-		page_text(p, kept->label);
+		page_name(p, kept->label);
 		if (kept->ratio_to_before > 0)
 			fprintf(p->out, ", %s times lower", number_ratio(a, kept->ratio_to_before));
 		fputs("</p>\n", p->out);
@@ -133,7 +140,7 @@ static void write_card(const struct page *p, const struct comparison *c, size_t 
 	const struct arm *first = comparison_first_arm(c);
 
 	fprintf(p->out, "<a class=\"card\" href=\"#s-%zu\"><h3>", i);
-	page_text(p, c->name);
+	page_name(p, c->name);
 	fputc(' ', p->out);
 	write_badge(p, c);
 	fputs("</h3>\n", p->out);
@@ -207,7 +214,7 @@ static void write_arm_row(const struct page *p, const struct comparison *c, cons
 	char ms[NUMBER_SIZE];
 
 	fprintf(p->out, "<tr><td><i class=\"line %s\"></i>", arm_class(c, a));
-	page_text(p, a->label);
+	page_name(p, a->label);
 	if (c->kept && a->kind == ARM_MITIGATED && !strcmp(c->kept, a->label))
 		fputs(" <span class=\"badge good\">kept</span>", p->out);
 	fprintf(p->out, "</td><td>%s</td><td class=\"n\">%s</td>",
@@ -345,7 +352,7 @@ static int write_section(const struct page *p, const struct comparison *c, size_
 	char headline[HEADLINE_SIZE];
 
 	fprintf(p->out, "<section id=\"s-%zu\">\n<h2>", i);
-	page_text(p, c->name);
+	page_name(p, c->name);
 	fputc(' ', p->out);
 	write_badge(p, c);
 	fputs("</h2>\n", p->out);
@@ -385,11 +392,11 @@ static void write_head(const struct page *p)
 	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
 	      "style-src 'unsafe-inline'; script-src 'unsafe-inline'\"/>\n<title>",
 	      p->out);
-	page_text(p, title);
+	page_name(p, title);
 	fprintf(p->out, "</title>\n<style>\n%s%s</style>\n</head>\n<body>\n", flamegraph_css(),
 		css);
 	fputs("<header>\n<p class=\"brand\">flatpause</p>\n<h1>", p->out);
-	page_text(p, title);
+	page_name(p, title);
 	fputs("</h1>\n</header>\n<main>\n", p->out);
 }
 

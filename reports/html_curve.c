@@ -158,7 +158,7 @@ static void write_dots(const struct page *p, const struct arm *a, const char *cl
 			"<circle class=\"dot %s%s\" cx=\"%.2f%%\" cy=\"%.1f\" r=\"%s\"><title>",
 			class, slow ? " slow" : "", x_of(s, w), y_of(s, c->values_ms[k]),
 			c->sweeps > 1 ? "3" : "4");
-		page_text(p, a->label);
+		page_name(p, a->label);
 		fprintf(p->out, ", window %u", w + 1);
 		if (c->sweeps > 1)
 			fprintf(p->out, ", sweep %u", sweep + 1);
@@ -193,7 +193,7 @@ static void write_legend(const struct page *p, const struct comparison *c)
 	fputs("<p class=\"legend\">", p->out);
 	for (size_t i = 0; i < c->arms_cnt; i++) {
 		fprintf(p->out, "<span><i class=\"line %s\"></i>", arm_class(c, &c->arms[i]));
-		page_text(p, c->arms[i].label);
+		page_name(p, c->arms[i].label);
 		fputs("</span>\n", p->out);
 	}
 	fputs("</p>\n", p->out);
@@ -214,7 +214,7 @@ static void write_values(const struct page *p, const struct comparison *c, uint3
 		const struct finding_curve *curve = &c->arms[i].curve;
 
 		fputs("<tr><td>", p->out);
-		page_text(p, c->arms[i].label);
+		page_name(p, c->arms[i].label);
 		fputs("</td>", p->out);
 		for (uint32_t w = 0; w < curve->windows && curve->values_ms; w++)
 			fprintf(p->out, "<td class=\"n%s\">%s</td>",

@@ -122,7 +122,7 @@ static void write_piece(const struct page *p, const struct bars *b, size_t i,
 		"height=\"%.2f\"><title>",
 		palette_class(&p->palette, s->cause), 100.0 * ((double)i + 0.1) / (double)b->cnt,
 		80.0 / (double)b->cnt, top, bar_px(b, w, s->ns));
-	page_text(p, s->cause);
+	page_name(p, s->cause);
 	fprintf(p->out, "\n%s, %s of window %u", number_ns(time, s->ns),
 		number_percent(part, (double)s->ns, (double)w->duration_ns), w->index);
 	if (s->carry_over_ns)
@@ -217,7 +217,7 @@ static void write_cause_row(const struct page *p, const struct findings *f,
 
 	fprintf(p->out, "<tr><td><i class=\"key %s\"></i><code>",
 		palette_class(&p->palette, row->cause));
-	page_text(p, row->cause);
+	page_name(p, row->cause);
 	fputs("</code></td><td class=\"wide\">", p->out);
 	page_text(p, cause_title(f, row->cause));
 	fputs("</td>", p->out);
@@ -271,7 +271,7 @@ static void write_legend(const struct page *p, const struct cause_table *t)
 			continue;
 		}
 		fprintf(p->out, "<span><i class=\"key %s\"></i>", class);
-		page_text(p, t->rows[i].cause);
+		page_name(p, t->rows[i].cause);
 		fputs("</span>\n", p->out);
 	}
 	if (others)

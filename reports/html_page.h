@@ -25,8 +25,10 @@ int palette__build(struct palette *p, const struct report *r);
 /* "c0".."c8", "cu" for unknown.*, "co" for the rest; a CSS class. */
 const char *palette_class(const struct palette *p, const char *cause);
 
-/* Text of a paragraph or cell, escaped; NULL is nothing. */
+/* Text of a paragraph or cell, escaped; NULL is nothing. What is absurdly long is cut. */
 void page_text(const struct page *p, const char *s);
+/* The same for headings, labels and names of threads: short, on one line. */
+void page_name(const struct page *p, const char *s);
 
 /*
  * Panels of which one is shown, without a script: page_tabs_begin(), one page_tab() per panel, then

@@ -58,7 +58,7 @@ static void write_blocked(const struct page *p, const struct finding_thread *t)
 	fputs("<td class=\"wide\">", p->out);
 	for (size_t i = 0; i < t->blocked_cnt && i < BLOCKED_MAX; i++) {
 		fprintf(p->out, "%s<code>", i ? ", " : "");
-		page_text(p, t->blocked[i].cause);
+		page_name(p, t->blocked[i].cause);
 		fprintf(p->out, "</code> %s", number_ns(text, t->blocked[i].ns));
 	}
 	if (t->blocked_cnt > BLOCKED_MAX)
@@ -74,11 +74,11 @@ static void write_thread(const struct page *p, const struct finding_window *w,
 				   t->runnable_ns, blocked_ns(t),      t->unknown_ns };
 
 	fprintf(p->out, "<tr%s><td>", t->passive ? " class=\"passive\"" : "");
-	page_text(p, t->comm);
+	page_name(p, t->comm);
 	fprintf(p->out, " <span class=\"small\">%u", t->tid);
 	if (*text_or_empty(t->role)) {
 		fputs(", ", p->out);
-		page_text(p, t->role);
+		page_name(p, t->role);
 	}
 	fputs("</span>", p->out);
 	if (t->tid == w->closer_tid)
@@ -191,7 +191,7 @@ static void write_window_summary(const struct page *p, const struct findings *f,
 		fprintf(p->out, " of sweep %u", w->sweep);
 	if (*text_or_empty(w->label)) {
 		fputs(" (", p->out);
-		page_text(p, w->label);
+		page_name(p, w->label);
 		fputs(")", p->out);
 	}
 	fprintf(p->out, " <span class=\"time\">%s</span>", number_ns(text, w->duration_ns));
@@ -204,7 +204,7 @@ static void write_window_summary(const struct page *p, const struct findings *f,
 	if (w->ledger_cnt) {
 		fprintf(p->out, " <span class=\"chip\"><i class=\"%s\"></i>",
 			palette_class(&p->palette, w->ledger[0].cause));
-		page_text(p, w->ledger[0].cause);
+		page_name(p, w->ledger[0].cause);
 		fprintf(p->out, " %s</span>",
 			number_percent(text, (double)w->ledger[0].ns, (double)w->duration_ns));
 	}

@@ -99,6 +99,19 @@ static void test_thousand_windows(void **state)
 	report__free(r);
 }
 
+static void test_long_names_are_cut(void **state)
+{
+	struct report *r = report_of(sample_findings(1, 2, 0, long_name()));
+	char *text = RENDER(report__write_html(out, r));
+	const char *body = strstr(text, "<main>");
+
+	assert_non_null(body);
+	assert_int_equal(count_of(text, long_name()), 0);
+	assert_true(strlen(body) < 120000);
+	free(text);
+	report__free(r);
+}
+
 static void test_one_window(void **state)
 {
 	static const char *const no_numbers[] = { "nan%", "inf%", "\"nan", "\"-nan", "\"inf" };
@@ -176,6 +189,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_without_traces),
 		cmocka_unit_test(test_thousand_windows),
 		cmocka_unit_test(test_one_window),
+		cmocka_unit_test(test_long_names_are_cut),
 	};
 
 	if (argc == 3 && !strcmp(argv[1], "--write"))
