@@ -36,10 +36,10 @@ extern const volatile struct text_range cfg_own_text[FP_OWN_TEXT_RANGES];
 
 extern volatile __u32 recording; /* REC_* */
 extern volatile __u32 follow_forks;
-extern volatile __u32 iter_mode;	/* ITER_* */
-extern volatile __u32 iter_tgid;	/* 0 = all */
+extern volatile __u32 iter_mode;  /* ITER_* */
+extern volatile __u32 iter_tgid;  /* 0 = all */
 extern volatile __u32 iter_found; /* threads that were new to ITER_ADOPT */
-extern volatile __u64 end_ns;	/* when recording ended */
+extern volatile __u64 end_ns;	  /* when recording ended */
 extern volatile __u32 neighbour_next;
 
 /* ---- maps ---- */

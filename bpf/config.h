@@ -52,7 +52,8 @@ struct cpu_state {
 	__u64 completing_ns;
 	__u32 completing_tid;
 	__u32 completing_ctx;
-	__u64 pad[8];
+	__u64 probing; /* > 0: we look at user memory, faults are ours */
+	__u64 pad[7];
 };
 
 /* Kernel text that belongs to tracing itself: skipped at the top of kernel stacks */

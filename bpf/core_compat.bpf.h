@@ -49,6 +49,18 @@ static __always_inline u32 task_state(struct task_struct *task)
 	return BPF_CORE_READ((struct task_struct___state *)task, state);
 }
 
+/* task_struct.cpu moved: bcf9033e5449 ("sched: move CPU field back into thread_info ..."). */
+struct task_struct___cpu {
+	unsigned int cpu;
+} __attribute__((preserve_access_index));
+
+static __always_inline u32 task_cpu(struct task_struct *task)
+{
+	if (bpf_core_field_exists(task->thread_info.cpu))
+		return BPF_CORE_READ(task, thread_info.cpu);
+	return BPF_CORE_READ((struct task_struct___cpu *)task, cpu);
+}
+
 /*
  * This CPU's runqueue, reached through a task that runs or is about to run on it: kernels without
  * CONFIG_KALLSYMS_ALL resolve no per-CPU symbol for BPF, but a task's cfs_rq (set for every class,
@@ -135,32 +147,23 @@ static __always_inline u32 request_dev(struct request *rq)
 	return disk_dev(BPF_CORE_READ((struct request___disk *)rq, rq_disk));
 }
 
-/* Arguments of the syscall that `regs` is the entry of. */
+/* Arguments of the syscall that `regs` is the entry of; read directly, as each costs every call. */
 static __always_inline void syscall_args(struct pt_regs *regs, u64 args[6])
 {
 #if defined(__TARGET_ARCH_x86)
-	args[0] = BPF_CORE_READ(regs, di);
-	args[1] = BPF_CORE_READ(regs, si);
-	args[2] = BPF_CORE_READ(regs, dx);
-	args[3] = BPF_CORE_READ(regs, r10);
-	args[4] = BPF_CORE_READ(regs, r8);
-	args[5] = BPF_CORE_READ(regs, r9);
+	args[0] = regs->di;
+	args[1] = regs->si;
+	args[2] = regs->dx;
+	args[3] = regs->r10;
+	args[4] = regs->r8;
+	args[5] = regs->r9;
 #elif defined(__TARGET_ARCH_arm64)
-	args[0] = BPF_CORE_READ(regs, orig_x0);
-	args[1] = BPF_CORE_READ(regs, regs[1]);
-	args[2] = BPF_CORE_READ(regs, regs[2]);
-	args[3] = BPF_CORE_READ(regs, regs[3]);
-	args[4] = BPF_CORE_READ(regs, regs[4]);
-	args[5] = BPF_CORE_READ(regs, regs[5]);
-#endif
-}
-
-static __always_inline long syscall_nr(struct pt_regs *regs)
-{
-#if defined(__TARGET_ARCH_x86)
-	return (long)BPF_CORE_READ(regs, orig_ax);
-#elif defined(__TARGET_ARCH_arm64)
-	return BPF_CORE_READ(regs, syscallno);
+	args[0] = regs->orig_x0;
+	args[1] = regs->regs[1];
+	args[2] = regs->regs[2];
+	args[3] = regs->regs[3];
+	args[4] = regs->regs[4];
+	args[5] = regs->regs[5];
 #endif
 }
 
@@ -168,9 +171,9 @@ static __always_inline long syscall_nr(struct pt_regs *regs)
 static __always_inline bool syscall_is_compat(struct task_struct *task)
 {
 #if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+	return task->thread_info.status & TS_COMPAT;
 #elif defined(__TARGET_ARCH_arm64)
-	return BPF_CORE_READ(task, thread_info.flags) & (1ul << 22); /* TIF_32BIT */
+	return task->thread_info.flags & (1ul << 22); /* TIF_32BIT */
 #endif
 }
 

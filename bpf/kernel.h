@@ -100,6 +100,7 @@ struct sched_entity {
 #if defined(__TARGET_ARCH_x86)
 struct thread_info {
 	u32 status;
+	u32 cpu;
 };
 
 struct pt_regs {
@@ -107,6 +108,7 @@ struct pt_regs {
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct thread_info {
+	u32 cpu;
 	int preempt_count;
 	unsigned long flags;
 };

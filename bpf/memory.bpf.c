@@ -51,7 +51,12 @@ int BPF_PROG(page_fault_user, unsigned long address)
 SEC("?tp_btf/page_fault_kernel")
 int BPF_PROG(page_fault_kernel, unsigned long address)
 {
-	if (interest_of(current_tid()) & INTEREST_TARGET)
+	struct cpu_state *cpu;
+
+	if (!(interest_of(current_tid()) & INTEREST_TARGET))
+		return 0;
+	cpu = this_cpu();
+	if (cpu && !cpu->probing)
 		emit_point(FP_POINT_FAULT_KERNEL, address, 0, 0, 0);
 	return 0;
 }

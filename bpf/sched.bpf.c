@@ -201,7 +201,7 @@ int sched_waking(u64 *ctx)
 	if (!e)
 		return 0;
 	e->wakee_tid = wakee_tid;
-	e->target_cpu = bpf_get_smp_processor_id();
+	e->target_cpu = task_cpu(wakee);
 	e->flags = rq ? EV_WAKE_BY_IO : 0;
 	e->cause = rq;
 	ev_submit(e);

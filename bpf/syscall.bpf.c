@@ -264,17 +264,20 @@ static __always_inline void look_for_request(const struct thread *th, struct tas
 					     u32 tid, s64 ret, u64 ts_ns)
 {
 	u32 len = ret > FP_MAX_API ? FP_MAX_API : ret, size;
+	u64 from = read_buffer(th);
 	struct inode *inode;
 	struct scratch *s;
 	struct ev_api *e;
-	u64 from;
+	char first = 0;
 
+	/* The cheapest test first: nearly all reads of a VMM end here. */
+	if (!from || bpf_probe_read_user(&first, 1, (void *)from) || (first != 'P' && first != '{'))
+		return;
 	inode = inode_of_fd(task, thread_arg(th, th->desc.fd_arg));
 	if (!inode || (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return;
 	s = scratch_get(EV_CTX_TASK);
-	from = read_buffer(th);
-	if (!s || !from)
+	if (!s)
 		return;
 	e = (void *)s;
 	/* What is beyond the bytes read must not look like what an earlier call left here. */
@@ -342,6 +345,7 @@ SEC("?tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task;
+	struct cpu_state *cpu;
 	struct thread *th;
 	u32 tid = current_tid();
 	u64 ts_ns;
@@ -351,7 +355,8 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		return 0;
 	task = bpf_get_current_task_btf();
 	th = bpf_task_storage_get(&threads, task, 0, 0);
-	if (!th)
+	cpu = this_cpu();
+	if (!th || !cpu)
 		return 0;
 	ts_ns = bpf_ktime_get_ns();
 	if (th->ustack_ns) {
@@ -359,7 +364,9 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		th->ustack_ns = 0;
 	}
 	if (th->enter_ns) {
+		cpu->probing++;
 		emit_call(th, task, tid, ret, ts_ns);
+		cpu->probing--;
 		th->enter_ns = 0;
 	}
 	return 0;
