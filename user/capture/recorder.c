@@ -423,6 +423,10 @@ out:
 
 static int recorder__write_cost(struct recorder *r)
 {
+	int err = trace_writer__full(r->writer) ? 0 : trace_writer__flush(r->writer);
+
+	if (err)
+		return err;
 	cost__end_done(&r->cost);
 	r->cost.events = trace_writer__events(r->writer);
 	r->cost.bytes = trace_writer__bytes(r->writer);
