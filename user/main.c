@@ -13,6 +13,8 @@ static const struct verb verbs[] = {
 	{ "doctor", "what this host allows, and what each probe can see here", verb_doctor },
 	{ "sweep", "run a BRANCH command N times and record what holds each pause", verb_sweep },
 	{ "record", "record processes for a time, or while a command runs", verb_record },
+	{ "diagnose", "why are the pauses in a trace long, and what to do about it",
+	  verb_diagnose },
 	{ "mark", "tell a running recorder where a pause begins and ends", verb_mark },
 	{ "report", "a trace or a comparison as page, Markdown, flame graph or JSON", verb_report },
 	{ "curve", "is a pause curve stepped, flat or inconclusive", verb_curve },

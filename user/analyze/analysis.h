@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What the steps of one analysis share. Internal to this room. */
+#ifndef FLATPAUSE_ANALYZE_ANALYSIS_H
+#define FLATPAUSE_ANALYZE_ANALYSIS_H
+
+#include "../../reports/finding.h"
+#include "device.h"
+#include "scan.h"
+#include "stacks.h"
+#include "tally.h"
+#include "timeline.h"
+#include "windows.h"
+
+/* What was seen in a window, beside the time: numbers that confirm a cause or reject it. */
+struct evidence {
+	uint32_t wbt_points;
+	uint32_t dirty_pauses; /* of targets */
+	uint64_t dirty_pause_ns;
+	uint64_t alloc_ns; /* of targets, in the block allocator */
+	uint32_t allocs;
+	uint32_t commits; /* journal commits that ran in it */
+	uint32_t requests;
+	uint64_t request_bytes;
+	uint64_t worst_request_ns;
+	uint32_t flushes;
+	uint64_t user_ns;     /* the closer and those it waited for, on the CPU in user space */
+	uint32_t parked;      /* passive threads that waited on a futex */
+	uint64_t parked_ns;   /* the longest of them */
+	uint64_t futex_ns;    /* of the ledger: futex.contended */
+	uint32_t carry_dev;   /* the device that it waited for */
+	uint64_t carry_bytes; /* what was dirty on it when the window began */
+	uint64_t old_bytes;   /* completed in the window, but not of its own making */
+	uint64_t samples;
+	uint64_t running_ns; /* of all targets */
+};
+
+/* A window that the second pass works on. */
+struct pending {
+	uint32_t index; /* into analysis.windows and findings.windows */
+	struct backlog backlog;
+	struct window_file *files;
+};
+
+struct file_table;
+
+struct analysis {
+	struct trace_reader *r;
+	struct symbols *symbols;
+	struct stacks *stacks;
+	struct scan scan;
+	struct timeline tl;
+	struct devices devices;
+	struct file_table *files;
+	struct vec windows;  /* struct window */
+	struct vec evidence; /* struct evidence, one per window */
+	struct vec pending;  /* struct pending */
+	struct vec flames;   /* struct window_flame, one per window; empty where not wanted */
+	size_t next_window;
+	uint64_t min_sleep_ns;
+	bool syscalls; /* recorded */
+	bool wakes;    /* recorded */
+	bool samples;  /* recorded */
+	bool want_flames;
+	struct findings *f;
+};
+
+#define WINDOW(a, i)   VEC_AT(&(a)->windows, struct window, i)
+#define EVIDENCE(a, i) VEC_AT(&(a)->evidence, struct evidence, i)
+
+/* ---- naming.c ---- */
+
+/* The cause of a blocked piece; never NULL. */
+const char *name_blocked(const struct analysis *a, const struct thread *t, const struct piece *p);
+
+/* The cause of a running piece. `sampled`: samples within it may say more. */
+const char *name_running(const struct analysis *a, const struct thread *t, const struct piece *p,
+			 bool *sampled);
+
+/* The cause of a sample in the kernel under that piece. */
+const char *name_sample(const struct analysis *a, const struct thread *t, const struct piece *p,
+			const struct sample *s);
+const char *name_unknown(const struct piece *p);
+const char *name_runnable(const struct piece *p);
+
+/* Whether what a thread waits for is another thread, so that the walk goes on there. */
+bool waits_for_thread(const char *cause);
+
+/* ---- partition.c: the wall time of every target thread in a window ---- */
+int partition__window(struct analysis *a, uint32_t w);
+
+/* A blocked segment that was still open when its window was done. */
+void partition__fixup(void *ctx, struct thread *t, const struct seg *seg);
+
+/* ---- ledger.c: who closed the window, and what its time went to ---- */
+
+struct path_actor {
+	uint32_t tid;
+	uint64_t ns; /* of the window, on the path */
+};
+
+struct path {
+	struct vec actors; /* struct path_actor */
+	uint64_t user_ns;
+};
+
+int ledger__window(struct analysis *a, uint32_t w, const struct carry *carry, struct path *path);
+void path__free(struct path *p);
+uint64_t path__ns(const struct path *p, uint32_t tid);
+
+/* ---- passive.c ---- */
+int passive__mark(struct analysis *a, uint32_t w, const struct path *path);
+
+/* ---- futexes.c ---- */
+int futexes__window(struct analysis *a, uint32_t w);
+
+/* ---- evidence.c ---- */
+void evidence__event(struct analysis *a, const struct trace_event *ev);
+
+/* ---- verdict.c ---- */
+int verdict__judge(struct analysis *a);
+
+/* ---- meta.c: what the recorder wrote down about the host and itself ---- */
+int meta__load(struct analysis *a);
+
+/* The part of [begin, end) within a window. */
+static inline uint64_t overlap_ns(const struct window *w, uint64_t begin, uint64_t end)
+{
+	uint64_t lo = begin > w->begin_ns ? begin : w->begin_ns;
+	uint64_t hi = end < w->end_ns ? end : w->end_ns;
+
+	return hi > lo ? hi - lo : 0;
+}
+
+#endif

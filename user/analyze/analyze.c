@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The line from a trace to findings. The first pass finds the windows, the second keeps what lies
+ * in the window at hand and frees it when that is done.
+ */
+#include "analyze.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <utlist.h>
+
+#include "../log.h"
+#include "analysis.h"
+#include "curve.h"
+#include "files.h"
+#include "flames.h"
+#include "verdict.h"
+
+/* How long a window waits for sleeps and syscalls that straddle its end. */
+#define SETTLE_NS   10000000ull
+#define GRACE_NS    2000000000ull
+#define CHECK_EVERY 512
+
+/* ---- windows of the second pass ---- */
+
+static int add_finding(struct analysis *a, const struct window *w, const char *spec)
+{
+	struct finding_window *fw = FINDING_APPEND(&a->f->windows, &a->f->windows_cnt);
+	bool file = w->kind == SIGNAL_FILE;
+
+	if (!fw || finding_set(&fw->label, w->label) ||
+	    finding_set(&fw->detector,
+			file && !strncmp(spec, "file:", 5) ? spec : signal_name(w->kind)))
+		return -ENOMEM;
+	fw->index = w->index;
+	fw->sweep = w->sweep;
+	fw->begin_ns = w->begin_ns;
+	fw->duration_ns = w->end_ns - w->begin_ns;
+	fw->reported_ns = w->reported_ns;
+	fw->open = w->open;
+	return 0;
+}
+
+static int prepare_windows(struct analysis *a, const char *spec)
+{
+	for (size_t i = 0; i < vec__cnt(&a->windows); i++) {
+		if (add_finding(a, WINDOW(a, i), spec) || !VEC_PUSH(&a->evidence, struct evidence))
+			return -ENOMEM;
+		if (a->want_flames && !VEC_PUSH(&a->flames, struct window_flame))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Everything before this is of no interest to any window that is to come. */
+static uint64_t horizon(const struct analysis *a)
+{
+	uint64_t ns = UINT64_MAX;
+
+	if (a->next_window < vec__cnt(&a->windows))
+		ns = WINDOW(a, a->next_window)->begin_ns;
+	for (size_t i = 0; i < vec__cnt(&a->pending); i++) {
+		uint64_t begin = WINDOW(a, VEC_AT(&a->pending, struct pending, i)->index)->begin_ns;
+
+		ns = begin < ns ? begin : ns;
+	}
+	return ns;
+}
+
+static int open_windows(struct analysis *a, uint64_t now_ns)
+{
+	while (a->next_window < vec__cnt(&a->windows) &&
+	       WINDOW(a, a->next_window)->begin_ns <= now_ns) {
+		struct pending *p = VEC_PUSH(&a->pending, struct pending);
+
+		if (!p)
+			return -ENOMEM;
+		p->index = a->next_window++;
+		devices__backlog(&a->devices, now_ns, &p->backlog);
+	}
+	return 0;
+}
+
+/* Every thread has moved on since its end: nothing that lies across it is still open. */
+static bool settled(const struct analysis *a, const struct window *w)
+{
+	const struct thread *t;
+
+	if (a->tl.now_ns < w->end_ns + SETTLE_NS)
+		return false;
+	if (a->tl.now_ns > w->end_ns + GRACE_NS + 2 * (w->end_ns - w->begin_ns))
+		return true;
+	DL_FOREACH (a->tl.threads, t) {
+		if (t->target && t->dead_ns == UINT64_MAX && t->since_ns < w->end_ns &&
+		    !(t->kind == SEG_BLOCKED && t->kstack != STACK_NONE))
+			return false;
+	}
+	return true;
+}
+
+static int window_devices(const struct finding_window *fw, uint32_t *devs, int max)
+{
+	int cnt = 0;
+
+	for (size_t i = 0; i < fw->files_cnt && cnt < max; i++)
+		devs[cnt++] = fw->files[i].dev;
+	return cnt;
+}
+
+static int explain_window(struct analysis *a, struct pending *p)
+{
+	const struct window *w = WINDOW(a, p->index);
+	struct evidence *e = EVIDENCE(a, p->index);
+	uint32_t devs[DEVICES_MAX];
+	struct path path = { 0 };
+	struct carry carry;
+	int err, cnt;
+
+	err = files__window(a, p);
+	if (err)
+		return err;
+	cnt = window_devices(&a->f->windows[p->index], devs, DEVICES_MAX);
+	err = carry__new(&carry, &a->devices, &p->backlog, w->begin_ns, w->end_ns, devs, cnt);
+	if (!err)
+		err = ledger__window(a, p->index, &carry, &path);
+	if (!err)
+		err = partition__window(a, p->index);
+	if (!err)
+		err = passive__mark(a, p->index, &path);
+	if (!err)
+		err = futexes__window(a, p->index);
+	if (!err && a->want_flames)
+		err = flames__window(a, p->index);
+	e->user_ns = path.user_ns;
+	e->carry_dev = carry.dev;
+	e->carry_bytes = carry.backlog_bytes;
+	e->old_bytes = carry.old_bytes;
+	carry__free(&carry);
+	path__free(&path);
+	return err;
+}
+
+static int close_windows(struct analysis *a, bool all)
+{
+	for (size_t i = 0; i < vec__cnt(&a->pending);) {
+		struct pending *p = VEC_AT(&a->pending, struct pending, i);
+		int err;
+
+		if (!all && !settled(a, WINDOW(a, p->index))) {
+			i++;
+			continue;
+		}
+		err = explain_window(a, p);
+		if (err)
+			return log_err(err, "window %u", WINDOW(a, p->index)->index);
+		*p = *VEC_LAST(&a->pending, struct pending);
+		a->pending.end--;
+	}
+	if (horizon(a) > a->tl.keep_ns) {
+		timeline__trim(&a->tl, horizon(a));
+		devices__trim(&a->devices, horizon(a));
+	}
+	return 0;
+}
+
+/* ---- the second pass ---- */
+
+static int take(struct analysis *a, const struct trace_event *ev)
+{
+	int err = open_windows(a, ev->hdr->ts_ns);
+
+	if (err)
+		return err;
+	timeline__event(&a->tl, ev);
+	devices__event(&a->devices, ev, a->tl.keep_ns);
+	files__event(a, ev);
+	if (ev->hdr->kind >= EV_SAMPLE && vec__cnt(&a->pending))
+		evidence__event(a, ev);
+	return a->tl.no_memory || a->devices.no_memory ? -ENOMEM : 0;
+}
+
+static int second_pass(struct analysis *a)
+{
+	struct trace_event ev;
+	uint32_t n = 0;
+	int err = trace_reader__rewind(a->r, 0);
+
+	if (err)
+		return err;
+	timeline__init(&a->tl, &a->scan, a->stacks, a->scan.start_ns);
+	a->tl.on_fixup = partition__fixup;
+	a->tl.ctx = a;
+	a->tl.keep_ns = horizon(a);
+	while ((err = trace_reader__next(a->r, &ev)) == 1) {
+		err = take(a, &ev);
+		if (!err && ++n % CHECK_EVERY == 0)
+			err = close_windows(a, false);
+		if (err)
+			return log_err(err, "reading the trace");
+	}
+	if (err < 0)
+		return err;
+	a->tl.now_ns = a->scan.end_ns;
+	err = open_windows(a, a->scan.end_ns);
+	return err ? err : close_windows(a, true);
+}
+
+/* ---- what stands around the windows ---- */
+
+static int compare_threads(const void *x, const void *y)
+{
+	const struct finding_thread *a = x, *b = y;
+
+	if (a->tgid != b->tgid)
+		return a->tgid < b->tgid ? -1 : 1;
+	return a->tid < b->tid ? -1 : a->tid > b->tid;
+}
+
+static void sort_threads(struct findings *f)
+{
+	for (size_t w = 0; w < f->windows_cnt; w++)
+		if (f->windows[w].threads_cnt)
+			qsort(f->windows[w].threads, f->windows[w].threads_cnt,
+			      sizeof(f->windows[w].threads[0]), compare_threads);
+}
+
+static int add_cause(struct findings *f, const char *id)
+{
+	const struct cause *known = probes__cause(id);
+	struct finding_cause *c;
+
+	for (size_t i = 0; i < f->causes_cnt; i++)
+		if (!strcmp(f->causes[i].id, id))
+			return 0;
+	c = FINDING_APPEND(&f->causes, &f->causes_cnt);
+	if (!c || finding_set(&c->id, id) || finding_set(&c->title, known ? known->title : id) ||
+	    finding_set(&c->group, known ? known->group : "unknown"))
+		return -ENOMEM;
+	return 0;
+}
+
+static int list_causes(struct findings *f)
+{
+	for (size_t w = 0; w < f->windows_cnt; w++) {
+		const struct finding_window *fw = &f->windows[w];
+
+		for (size_t i = 0; i < fw->ledger_cnt; i++)
+			if (add_cause(f, fw->ledger[i].cause))
+				return -ENOMEM;
+		for (size_t t = 0; t < fw->threads_cnt; t++)
+			for (size_t i = 0; i < fw->threads[t].blocked_cnt; i++)
+				if (add_cause(f, fw->threads[t].blocked[i].cause))
+					return -ENOMEM;
+	}
+	return 0;
+}
+
+static int note_loss(struct analysis *a)
+{
+	const struct trace_info *info = trace_reader__info(a->r);
+	struct findings *f = a->f;
+	int err = 0;
+
+	f->loss.events = a->scan.lost_records;
+	f->loss.recorded = info->events_cnt;
+	f->loss.complete = info->complete;
+	f->loss.bad_chunks = info->bad_chunks;
+	if (!info->complete)
+		err = add_warning(f, "INCOMPLETE trace: %llu of %llu bytes are whole",
+				  (unsigned long long)info->bytes_used,
+				  (unsigned long long)info->bytes);
+	if (!err && info->bad_chunks)
+		err = add_warning(f, "%u damaged chunks of the trace were skipped",
+				  info->bad_chunks);
+	if (!err && trace_reader__bad_records(a->r))
+		err = add_warning(f, "%llu damaged records were skipped",
+				  (unsigned long long)trace_reader__bad_records(a->r));
+	if (!err && a->tl.missed)
+		err = add_warning(f, "%llu context switches do not fit together",
+				  (unsigned long long)a->tl.missed);
+	if (!err && a->tl.repaired)
+		err = add_warning(f, "%llu records ran backwards within their thread: repaired",
+				  (unsigned long long)a->tl.repaired);
+	return err;
+}
+
+static double lost_percent(const struct finding_loss *l)
+{
+	return l->events ? 100.0 * l->events / (l->events + (double)l->recorded) : 0;
+}
+
+static int say_lost(struct findings *f)
+{
+	struct finding_verdict *v = &f->verdict;
+
+	log_err(0,
+		"%.2f %% of the records were lost: no verdict; record with a larger --ring, or "
+		"judge it with a larger --max-loss",
+		lost_percent(&f->loss));
+	if (finding_set(&v->cause, "unknown.lost") ||
+	    finding_setf(&v->text,
+			 "Too much was lost for a verdict: %llu of %llu records (%.2f %%).",
+			 (unsigned long long)f->loss.events,
+			 (unsigned long long)(f->loss.events + f->loss.recorded),
+			 lost_percent(&f->loss)))
+		return -ENOMEM;
+	return -EOVERFLOW;
+}
+
+/* ---- the line ---- */
+
+static const char *recorded_spec(struct trace_reader *r, char *buf, size_t size)
+{
+	size_t len;
+	const char *text = trace_reader__chunk(r, REC_META, 0, &len);
+	json_t *meta = text ? json_loadb(text, strnlen(text, len), 0, NULL) : NULL;
+	const char *spec = json_string_value(json_object_get(meta, "window"));
+
+	snprintf(buf, size, "%s", spec && spec[0] ? spec : "auto");
+	json_decref(meta);
+	return buf;
+}
+
+static int open_trace(struct analysis *a, const char *path)
+{
+	int err = trace_reader__open(&a->r, path);
+
+	if (!err)
+		err = symbols__load(&a->symbols, a->r);
+	if (!err)
+		err = stacks__new(&a->stacks, a->symbols);
+	if (!err)
+		err = files__new(&a->files);
+	a->f = err ? NULL : findings__new();
+	if (err)
+		return err;
+	return a->f ? finding_set(&a->f->source, path) : log_err(-ENOMEM, "%s", path);
+}
+
+static int analyze(struct analysis *a, const char *spec)
+{
+	const char *glob;
+	int err = windows__glob(spec, &glob);
+
+	if (!err)
+		err = meta__load(a);
+	if (!err)
+		err = scan__trace(&a->scan, a->r, a->stacks, glob);
+	if (!err)
+		err = windows__find(&a->scan, spec, a->f, &a->windows);
+	if (!err)
+		err = prepare_windows(a, spec);
+	return err ? err : second_pass(a);
+}
+
+static int conclude(struct analysis *a, const struct analyze_opts *opts)
+{
+	int err = note_loss(a), lost = 0;
+
+	sort_threads(a->f);
+	if (!err)
+		err = verdict__curve(a);
+	if (!err && lost_percent(&a->f->loss) > opts->max_loss_percent)
+		lost = say_lost(a->f);
+	if (!err && !lost)
+		err = verdict__judge(a);
+	for (size_t i = 0; !err && !lost && i < probes_cnt; i++)
+		err = probes[i]->advise ? probes[i]->advise(a->f) : 0;
+	if (!err)
+		err = list_causes(a->f);
+	if (!err && a->want_flames)
+		err = flames__finish(a);
+	return err ? log_err(err, "findings") : lost;
+}
+
+static void free_analysis(struct analysis *a)
+{
+	while (vec__cnt(&a->pending)) {
+		struct window_file *files = VEC_LAST(&a->pending, struct pending)->files;
+
+		files__drop(files);
+		a->pending.end--;
+	}
+	vec__free(&a->pending);
+	flames__free(a);
+	timeline__free(&a->tl);
+	devices__free(&a->devices);
+	files__free(a->files);
+	scan__free(&a->scan);
+	stacks__free(a->stacks);
+	symbols__free(a->symbols);
+	vec__free(&a->windows);
+	vec__free(&a->evidence);
+	trace_reader__close(a->r);
+	findings__free(a->f);
+}
+
+int analyze__trace(const char *path, const struct analyze_opts *opts, struct findings **out)
+{
+	struct analysis a = { .want_flames = opts->flames };
+	char spec[512];
+	int err = open_trace(&a, path);
+
+	*out = NULL;
+	if (!err)
+		err = analyze(&a,
+			      opts->window ? opts->window : recorded_spec(a.r, spec, sizeof(spec)));
+	if (!err)
+		err = conclude(&a, opts);
+	if (!err || err == -EOVERFLOW) {
+		*out = a.f;
+		a.f = NULL;
+	}
+	free_analysis(&a);
+	return err;
+}

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#define MAX_WINDOW_FILES 64
+#define MAX_INODES	 65536
+
+struct inode_key {
+	uint64_t ino;
+	uint32_t dev;
+	uint32_t zero;
+};
+
+/* A file as far as the trace tells, whoever has it open. */
+struct inode_entry {
+	struct inode_key key;
+	char *path;
+	uint32_t oflags;
+	uint64_t prealloc_ns;  /* 0 = never seen */
+	uint64_t truncated_ns; /* to 0, when it held blocks */
+	bool lost;
+	const char *why;
+	UT_hash_handle hh;
+};
+
+struct fd_key {
+	uint32_t tgid;
+	int32_t fd;
+};
+
+struct fd_entry {
+	struct fd_key key;
+	struct inode_entry *inode; /* NULL: closed; what was open before does not count */
+	UT_hash_handle hh;
+};
+
+struct file_table {
+	struct inode_entry *inodes;
+	struct fd_entry *fds;
+};
+
+/* What one file was to one window. */
+struct window_file {
+	struct inode_entry *inode;
+	bool opened;
+	uint64_t bytes_written;
+	uint64_t fsync_call_ns, fsync_span_ns;
+	uint64_t alloc_ns;
+	UT_hash_handle hh;
+};
+
+int files__new(struct file_table **t)
+{
+	*t = calloc(1, sizeof(**t));
+	return *t ? 0 : -ENOMEM;
+}
+
+void files__free(struct file_table *t)
+{
+	struct inode_entry *i, *i_next;
+	struct fd_entry *f, *f_next;
+
+	if (!t)
+		return;
+	HASH_ITER (hh, t->fds, f, f_next) {
+		HASH_DEL(t->fds, f);
+		free(f);
+	}
+	HASH_ITER (hh, t->inodes, i, i_next) {
+		HASH_DEL(t->inodes, i);
+		free(i->path);
+		free(i);
+	}
+	free(t);
+}
+
+static struct inode_entry *inode_of(struct file_table *t, uint32_t dev, uint64_t ino, bool add)
+{
+	struct inode_key key = { .ino = ino, .dev = dev };
+	struct inode_entry *i = NULL;
+
+	HASH_FIND(hh, t->inodes, &key, sizeof(key), i);
+	if (i || !add || !ino || HASH_COUNT(t->inodes) >= MAX_INODES)
+		return i;
+	i = calloc(1, sizeof(*i));
+	if (!i)
+		return NULL;
+	i->key = key;
+	i->path = strdup("");
+	if (i->path)
+		HASH_ADD(hh, t->inodes, key, sizeof(i->key), i);
+	if (i->path && i->hh.tbl)
+		return i;
+	free(i->path);
+	free(i);
+	return NULL;
+}
+
+static void set_path(struct inode_entry *i, const char *path)
+{
+	char *copy = strdup(path);
+
+	if (!copy)
+		return;
+	free(i->path);
+	i->path = copy;
+}
+
+static void set_fd(struct file_table *t, uint32_t tgid, int32_t fd, struct inode_entry *inode)
+{
+	struct fd_key key = { .tgid = tgid, .fd = fd };
+	struct fd_entry *f = NULL;
+
+	HASH_FIND(hh, t->fds, &key, sizeof(key), f);
+	if (!f) {
+		f = calloc(1, sizeof(*f));
+		if (!f)
+			return;
+		f->key = key;
+		HASH_ADD(hh, t->fds, key, sizeof(f->key), f);
+		if (!f->hh.tbl) {
+			free(f);
+			return;
+		}
+	}
+	f->inode = inode;
+}
+
+static struct inode_entry *inode_of_fd(struct analysis *a, uint32_t tgid, int32_t fd)
+{
+	struct fd_key key = { .tgid = tgid, .fd = fd };
+	struct fd_entry *f = NULL;
+	const struct rec_fd *before;
+	struct inode_entry *i;
+	const char *path = "";
+
+	HASH_FIND(hh, a->files->fds, &key, sizeof(key), f);
+	if (f || fd < 0)
+		return f ? f->inode : NULL;
+	before = symbols__fd(a->symbols, tgid, fd, &path);
+	i = before ? inode_of(a->files, before->dev, before->ino, true) : NULL;
+	if (i && !i->path[0]) {
+		set_path(i, path);
+		i->oflags = before->oflags;
+	}
+	set_fd(a->files, tgid, fd, i);
+	return i;
+}
+
+static uint32_t tgid_of(const struct analysis *a, uint32_t tid)
+{
+	const struct thread *t = timeline__thread(&a->tl, tid);
+
+	return t && t->tgid ? t->tgid : scan__tgid(&a->scan, tid);
+}
+
+/* ---- what falls into windows ---- */
+
+static struct window_file *file_in(struct pending *p, struct inode_entry *inode)
+{
+	struct window_file *f = NULL;
+
+	HASH_FIND_PTR(p->files, &inode, f);
+	if (f || HASH_COUNT(p->files) >= MAX_INODES)
+		return f;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return NULL;
+	f->inode = inode;
+	HASH_ADD_PTR(p->files, inode, f);
+	if (f->hh.tbl)
+		return f;
+	free(f);
+	return NULL;
+}
+
+#define FOR_EACH_WINDOW_FILE(a, inode, begin, end, ns, wf)                                        \
+	for (size_t _i = 0; _i < vec__cnt(&(a)->pending); _i++)                                   \
+		if ((ns = overlap_ns(WINDOW(a, VEC_AT(&(a)->pending, struct pending, _i)->index), \
+				     begin, end)) &&                                              \
+		    (wf = file_in(VEC_AT(&(a)->pending, struct pending, _i), inode)))
+
+/* ---- records ---- */
+
+/* A file that has lost its blocks, and now has another name, is another file with that number. */
+static void forget_reused(struct inode_entry *i, const struct ev_open *ev)
+{
+	if (i->lost && i->truncated_ns < ev->enter_ns && strcmp(i->path, ev->path)) {
+		i->lost = false;
+		i->prealloc_ns = 0;
+		i->why = NULL;
+	}
+}
+
+static void on_open(struct analysis *a, const struct ev_open *ev)
+{
+	uint32_t tgid = tgid_of(a, ev->h.tid);
+	struct inode_entry *i;
+	struct window_file *f;
+	uint64_t ns;
+
+	if (ev->fd < 0)
+		return;
+	i = inode_of(a->files, ev->dev, ev->ino, true);
+	set_fd(a->files, tgid, ev->fd, i);
+	if (!i)
+		return;
+	forget_reused(i, ev);
+	if (!i->path[0] || strcmp(i->path, ev->path))
+		set_path(i, ev->path);
+	if ((ev->oflags & O_ACCMODE) == O_RDONLY)
+		return;
+	i->oflags = ev->oflags;
+	/* A file that this very open creates is not truncated: what a guard allocated in it stays. */
+	if ((ev->oflags & O_TRUNC) && i->prealloc_ns && i->prealloc_ns < ev->enter_ns) {
+		i->lost = true;
+		i->why = "undone by O_TRUNC at open";
+	}
+	FOR_EACH_WINDOW_FILE(a, i, ev->enter_ns, ev->h.ts_ns, ns, f)
+	f->opened = true;
+}
+
+/* The file that a call writes to: the second descriptor where the first is the source. */
+static struct inode_entry *destination(struct analysis *a, const struct ev_syscall *ev)
+{
+	const struct ev_syscall_args *args = (const void *)ev;
+	int32_t fd = ev->fd;
+
+	if ((ev->cls == FP_SYS_COPY_FILE_RANGE || ev->cls == FP_SYS_SPLICE) &&
+	    ev->h.kind == EV_SYSCALL_ARGS)
+		fd = (int32_t)args->args[1];
+	return inode_of_fd(a, tgid_of(a, ev->h.tid), fd);
+}
+
+static void on_write(struct analysis *a, const struct ev_syscall *ev)
+{
+	struct inode_entry *i = ev->ret > 0 ? destination(a, ev) : NULL;
+	struct window_file *f;
+	uint64_t ns, took = ev->h.ts_ns - ev->enter_ns;
+
+	if (!i)
+		return;
+	devices__written(&a->devices, i->key.dev, ev->ret);
+	/* A call that lies partly in a window has written that part of its bytes there. */
+	FOR_EACH_WINDOW_FILE(a, i, ev->enter_ns, ev->h.ts_ns, ns, f)
+	f->bytes_written += (unsigned __int128)ev->ret * ns / took;
+}
+
+static void on_fsync(struct analysis *a, const struct ev_syscall *ev)
+{
+	struct inode_entry *i = inode_of_fd(a, tgid_of(a, ev->h.tid), ev->fd);
+	struct window_file *f;
+	uint64_t ns;
+
+	if (i)
+		FOR_EACH_WINDOW_FILE(a, i, ev->enter_ns, ev->h.ts_ns, ns, f)
+	f->fsync_call_ns += ns;
+}
+
+static void mark_lost(struct inode_entry *i, uint64_t ts, const char *why)
+{
+	if (!i || !i->prealloc_ns || i->lost)
+		return;
+	i->lost = true;
+	i->truncated_ns = ts;
+	i->why = why;
+}
+
+static void on_syscall(struct analysis *a, const struct ev_syscall *ev)
+{
+	const struct ev_syscall_args *args = (const void *)ev;
+
+	switch (ev->cls) {
+	case FP_SYS_CLOSE:
+		set_fd(a->files, tgid_of(a, ev->h.tid), ev->fd, NULL);
+		break;
+	case FP_SYS_WRITE:
+	case FP_SYS_COPY_FILE_RANGE:
+	case FP_SYS_SENDFILE:
+	case FP_SYS_SPLICE:
+		on_write(a, ev);
+		break;
+	case FP_SYS_FSYNC:
+	case FP_SYS_FDATASYNC:
+		on_fsync(a, ev);
+		break;
+	case FP_SYS_FTRUNCATE:
+		if (ev->h.kind == EV_SYSCALL_ARGS && !ev->ret && !args->args[0])
+			mark_lost(inode_of_fd(a, tgid_of(a, ev->h.tid), ev->fd), ev->h.ts_ns,
+				  "undone by ftruncate to 0");
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_span(struct analysis *a, const struct ev_span *ev)
+{
+	struct inode_entry *i = inode_of(a->files, ev->dev, ev->ino,
+					 ev->op == FP_SPAN_EXT4_FALLOCATE);
+	struct window_file *f;
+	uint64_t ns;
+
+	if (!i)
+		return;
+	if (ev->op == FP_SPAN_EXT4_FALLOCATE && ev->value_lo) {
+		i->prealloc_ns = ev->h.ts_ns;
+		i->lost = false;
+		i->why = NULL;
+	} else if (ev->op == FP_SPAN_EXT4_SYNC) {
+		FOR_EACH_WINDOW_FILE(a, i, ev->begin_ns, ev->h.ts_ns, ns, f)
+		f->fsync_span_ns += ns;
+	} else if (ev->op == FP_SPAN_EXT4_ALLOC) {
+		FOR_EACH_WINDOW_FILE(a, i, ev->begin_ns, ev->h.ts_ns, ns, f)
+		f->alloc_ns += ns;
+	}
+}
+
+static void on_rename(struct analysis *a, const struct ev_path *ev)
+{
+	const char *old = ev->paths, *new = ev->paths + ev->old_len;
+	struct inode_entry *i, *next;
+
+	if (ev->ret)
+		return;
+	HASH_ITER (hh, a->files->inodes, i, next)
+		if (!strcmp(i->path, old))
+			set_path(i, new);
+}
+
+void files__event(struct analysis *a, const struct trace_event *ev)
+{
+	const void *rec = ev->hdr;
+	const struct ev_point *p = rec;
+
+	switch (ev->hdr->kind) {
+	case EV_OPEN:
+		return on_open(a, rec);
+	case EV_SYSCALL:
+	case EV_SYSCALL_ARGS:
+		return on_syscall(a, rec);
+	case EV_SPAN:
+		return on_span(a, rec);
+	case EV_PATH:
+		return on_rename(a, rec);
+	case EV_POINT:
+		if (p->op == FP_POINT_EXT4_TRUNCATE_ALL && p->a)
+			mark_lost(inode_of(a->files, p->dev, p->id, false), p->h.ts_ns,
+				  "undone by a truncation to 0");
+		return;
+	default:
+		return;
+	}
+}
+
+/* ---- into the finding ---- */
+
+static int write_file(struct finding_window *fw, const struct window_file *f)
+{
+	const struct inode_entry *i = f->inode;
+	struct finding_file *out = FINDING_APPEND(&fw->files, &fw->files_cnt);
+
+	if (!out || finding_set(&out->path, i->path) ||
+	    finding_set(&out->extents_why, i->lost ? i->why : ""))
+		return -ENOMEM;
+	out->dev = i->key.dev;
+	out->ino = i->key.ino;
+	out->open_flags = i->oflags;
+	out->bytes_written = f->bytes_written;
+	out->fsync_ns = f->fsync_call_ns > f->fsync_span_ns ? f->fsync_call_ns : f->fsync_span_ns;
+	out->alloc_ns = f->alloc_ns;
+	if (i->prealloc_ns)
+		out->extents = i->lost ? FINDING_EXTENTS_LOST : FINDING_EXTENTS_KEPT;
+	return 0;
+}
+
+static int by_weight(const struct window_file *x, const struct window_file *y)
+{
+	uint64_t a = x->fsync_call_ns + x->fsync_span_ns + x->alloc_ns;
+	uint64_t b = y->fsync_call_ns + y->fsync_span_ns + y->alloc_ns;
+
+	if (x->bytes_written != y->bytes_written)
+		return x->bytes_written > y->bytes_written ? -1 : 1;
+	if (a != b)
+		return a > b ? -1 : 1;
+	if (x->inode->key.dev != y->inode->key.dev)
+		return x->inode->key.dev < y->inode->key.dev ? -1 : 1;
+	return x->inode->key.ino < y->inode->key.ino ? -1 : 1;
+}
+
+int files__window(struct analysis *a, struct pending *p)
+{
+	struct finding_window *fw = &a->f->windows[p->index];
+	struct window_file *f, *next;
+	int err = 0;
+
+	HASH_SORT(p->files, by_weight);
+	HASH_ITER (hh, p->files, f, next) {
+		bool worth = f->opened || f->bytes_written || f->fsync_call_ns || f->alloc_ns ||
+			     f->fsync_span_ns;
+
+		if (!err && worth && fw->files_cnt < MAX_WINDOW_FILES)
+			err = write_file(fw, f);
+		HASH_DEL(p->files, f);
+		free(f);
+	}
+	p->files = NULL;
+	return err;
+}
+
+void files__drop(struct window_file *files)
+{
+	struct window_file *f, *next;
+
+	HASH_ITER (hh, files, f, next) {
+		HASH_DEL(files, f);
+		free(f);
+	}
+}

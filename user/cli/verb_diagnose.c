@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* `flatpause diagnose`: verdict first, then what it stands on. Needs no root, any machine. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../reports/json.h"
+#include "../analyze/analyze.h"
+#include "../log.h"
+#include "params.h"
+#include "verb.h"
+
+#define WIDTH	     79
+#define BAR	     30
+#define MAX_WINDOWS  40
+#define MAX_CAUSES   8
+#define MAX_WARNINGS 8
+
+struct diagnose_opts {
+	bool json;
+	bool json_schema;
+	const char *window;
+	double max_loss_percent;
+};
+
+static const struct param diagnose_params[] = {
+	PARAM(struct diagnose_opts, json, "json", 0, PARAM_FLAG, NULL, "findings as JSON"),
+	PARAM(struct diagnose_opts, json_schema, "json-schema", 0, PARAM_FLAG, NULL,
+	      "print the schema of the JSON and end"),
+	PARAM(struct diagnose_opts, window, "window", 0, PARAM_STRING, "HOW",
+	      "auto, mark, api, reported, file:GLOB or exec (as recorded)"),
+	PARAM(struct diagnose_opts, max_loss_percent, "max-loss", 0, PARAM_PERCENT, "PERCENT",
+	      "lost events above which there is no verdict (1)"),
+	{ 0 },
+};
+
+static const struct params_spec diagnose_spec = {
+	.verb = "diagnose",
+	.summary = "Says why the pauses in a trace are long, what it is not, and what to do.\n"
+		   "Exit status: 0 answered, 1 failed, 2 usage, 6 too much was lost for a verdict.",
+	.usage = "flatpause diagnose RUN.fpt [--json] [--window HOW]",
+	.examples = "  flatpause diagnose run.fpt\n"
+		    "  flatpause diagnose run.fpt --json | jq .verdict\n"
+		    "  flatpause diagnose run.fpt --window 'file:*memory.bin'\n",
+	.params = diagnose_params,
+};
+
+/* ---- layout ---- */
+
+struct style {
+	const char *bold, *slow, *dim, *off;
+};
+
+static struct style pick_style(void)
+{
+	if (log_use_color(STDOUT_FILENO))
+		return (struct style){ "\033[1m", "\033[31m", "\033[2m", "\033[0m" };
+	return (struct style){ "", "", "", "" };
+}
+
+/* Breaks at spaces; a word longer than the line stands alone. */
+static void print_wrapped(const char *text, const char *first, const char *rest)
+{
+	size_t column = strlen(first);
+	bool begin = true;
+
+	fputs(first, stdout);
+	while (*text) {
+		size_t word = strcspn(text, " \n");
+
+		if (!begin && column + 1 + word > WIDTH) {
+			printf("\n%s", rest);
+			column = strlen(rest);
+			begin = true;
+		}
+		printf("%s%.*s", begin ? "" : " ", (int)word, text);
+		column += word + !begin;
+		begin = false;
+		text += word;
+		text += strspn(text, " \n");
+	}
+	putchar('\n');
+}
+
+static double pause_ns(const struct finding_window *w)
+{
+	return w->reported_ns != FINDING_NS_NONE ? w->reported_ns : w->duration_ns;
+}
+
+static double longest_pause(const struct findings *f)
+{
+	double longest = 1;
+
+	for (size_t i = 0; i < f->windows_cnt; i++)
+		longest = pause_ns(&f->windows[i]) > longest ? pause_ns(&f->windows[i]) : longest;
+	return longest;
+}
+
+/* ---- the parts ---- */
+
+static void print_verdict(const struct findings *f, const struct style *s)
+{
+	const struct finding_verdict *v = &f->verdict;
+
+	printf("%s%s%s", s->bold, v->cause, s->off);
+	if (strcmp(v->cause, "none") && v->share > 0)
+		printf("  (%.0f %%, confidence %.2f)", 100 * v->share, v->confidence);
+	if (!f->loss.complete)
+		printf("  %sINCOMPLETE trace%s", s->slow, s->off);
+	puts("\n");
+	print_wrapped(v->text, "", "");
+}
+
+static void print_curve(const struct findings *f, const struct style *s)
+{
+	double longest = longest_pause(f);
+	char ns[32], bar[BAR + 1];
+
+	printf("\n%spauses%s  %s", s->bold, s->off, curve_verdict_name(f->curve.verdict));
+	if (f->curve.verdict == CURVE_STEPPED)
+		printf(" at window %u, %.1fx (95 %% bounds %.1f to %.1f), p %.4f",
+		       f->curve.at_window, f->curve.ratio, f->curve.ratio_lower95,
+		       f->curve.ratio_upper95, f->curve.p);
+	putchar('\n');
+	for (size_t i = 0; i < f->windows_cnt && i < MAX_WINDOWS; i++) {
+		const struct finding_window *w = &f->windows[i];
+		int len = (int)(BAR * pause_ns(w) / longest + 0.5);
+
+		memset(bar, '#', BAR);
+		bar[len < 1 ? 1 : len] = '\0';
+		printf("  %2u.%-3u %9s %s%-*s%s %.26s%s\n", w->sweep, w->index,
+		       format_ns((uint64_t)pause_ns(w), ns, sizeof(ns)), w->slow ? s->slow : "",
+		       BAR, bar, s->off, w->ledger_cnt ? w->ledger[0].cause : "",
+		       w->open	  ? " (open)"
+		       : w->spike ? " (spike)"
+				  : "");
+	}
+	if (f->windows_cnt > MAX_WINDOWS)
+		printf("  ... and %zu more (--json has all)\n", f->windows_cnt - MAX_WINDOWS);
+}
+
+struct mean {
+	const char *cause;
+	double slow_ns, fast_ns, carry_ns;
+};
+
+static struct mean *mean_of(struct mean *m, size_t *cnt, size_t max, const char *cause)
+{
+	for (size_t i = 0; i < *cnt; i++)
+		if (!strcmp(m[i].cause, cause))
+			return &m[i];
+	if (*cnt == max)
+		return NULL;
+	m[*cnt] = (struct mean){ .cause = cause };
+	return &m[(*cnt)++];
+}
+
+static int compare_means(const void *x, const void *y)
+{
+	const struct mean *a = x, *b = y;
+	double d = b->slow_ns - b->fast_ns - a->slow_ns + a->fast_ns;
+
+	return d > 0 ? 1 : d < 0 ? -1 : strcmp(a->cause, b->cause);
+}
+
+static size_t collect_means(const struct findings *f, struct mean *m, size_t max, size_t *slow,
+			    size_t *fast)
+{
+	size_t cnt = 0;
+
+	*slow = *fast = 0;
+	for (size_t i = 0; i < f->windows_cnt; i++)
+		f->windows[i].slow ? ++*slow : ++*fast;
+	for (size_t i = 0; i < f->windows_cnt; i++) {
+		const struct finding_window *w = &f->windows[i];
+		bool counts_slow = w->slow || !*slow;
+
+		for (size_t k = 0; k < w->ledger_cnt; k++) {
+			struct mean *r = mean_of(m, &cnt, max, w->ledger[k].cause);
+
+			if (!r)
+				continue;
+			if (counts_slow) {
+				r->slow_ns += w->ledger[k].ns / (double)(*slow ?: *fast);
+				r->carry_ns += w->ledger[k].carry_over_ns /
+					       (double)(*slow ?: *fast);
+			} else {
+				r->fast_ns += w->ledger[k].ns / (double)*fast;
+			}
+		}
+	}
+	qsort(m, cnt, sizeof(*m), compare_means);
+	return cnt;
+}
+
+static void print_ledger(const struct findings *f, const struct style *s)
+{
+	struct mean m[64];
+	size_t slow, fast, cnt = collect_means(f, m, 64, &slow, &fast);
+	char a[32], b[32], c[32];
+
+	if (slow && fast)
+		printf("\n%sledger%s, mean per window %15s %11s %11s\n", s->bold, s->off, "slow",
+		       "fast", "carry-over");
+	else
+		printf("\n%sledger%s, mean per window %15s %23s\n", s->bold, s->off, "all",
+		       "carry-over");
+	for (size_t i = 0; i < cnt && i < MAX_CAUSES; i++)
+		printf("  %-28s %10s %11s %11s\n", m[i].cause,
+		       format_ns((uint64_t)m[i].slow_ns, a, sizeof(a)),
+		       slow && fast ? format_ns((uint64_t)m[i].fast_ns, b, sizeof(b)) : "",
+		       m[i].carry_ns >= 1 ? format_ns((uint64_t)m[i].carry_ns, c, sizeof(c)) : "");
+	if (cnt > MAX_CAUSES)
+		printf("  ... and %zu smaller ones\n", cnt - MAX_CAUSES);
+}
+
+static void print_rejected(const struct findings *f, const struct style *s)
+{
+	if (f->verdict.rejected_cnt)
+		printf("\n%snot the cause%s\n", s->bold, s->off);
+	for (size_t i = 0; i < f->verdict.rejected_cnt; i++) {
+		char head[64];
+
+		snprintf(head, sizeof(head), "  %-24.40s ", f->verdict.rejected[i].cause);
+		print_wrapped(f->verdict.rejected[i].why, head, "                           ");
+	}
+}
+
+static void print_lists(const struct findings *f, const struct style *s)
+{
+	if (f->verdict.evidence_cnt)
+		printf("\n%sevidence%s\n", s->bold, s->off);
+	for (size_t i = 0; i < f->verdict.evidence_cnt; i++)
+		print_wrapped(f->verdict.evidence[i], "  ", "    ");
+	if (f->warnings_cnt)
+		printf("\n%swarnings%s\n", s->bold, s->off);
+	for (size_t i = 0; i < f->warnings_cnt && i < MAX_WARNINGS; i++)
+		print_wrapped(f->warnings[i], "  ", "    ");
+	if (f->warnings_cnt > MAX_WARNINGS)
+		printf("  ... and %zu more\n", f->warnings_cnt - MAX_WARNINGS);
+}
+
+static void print_recording(const struct findings *f, const struct style *s)
+{
+	double all = f->loss.events + (double)f->loss.recorded;
+
+	printf("\n%srecording%s  %llu records, %llu lost (%.2f %%)%s\n", s->bold, s->off,
+	       (unsigned long long)f->loss.recorded, (unsigned long long)f->loss.events,
+	       all > 0 ? 100 * f->loss.events / all : 0, f->loss.complete ? "" : ", INCOMPLETE");
+	for (size_t i = 0; i < f->hooks_cnt; i++) {
+		const struct finding_hook *h = &f->hooks[i];
+		char head[64], line[512];
+
+		if (!h->lost[0])
+			continue;
+		snprintf(head, sizeof(head), "  %-8.20s ", h->probe);
+		snprintf(line, sizeof(line), "rung %s; lost: %s", h->rung, h->lost);
+		print_wrapped(line, head, "           ");
+	}
+}
+
+static void print_advice(const struct findings *f, const struct style *s)
+{
+	if (f->advice_cnt)
+		printf("\n%sadvice%s\n", s->bold, s->off);
+	for (size_t i = 0; i < f->advice_cnt; i++) {
+		const struct finding_advice *a = &f->advice[i];
+		char head[40];
+
+		snprintf(head, sizeof(head), "  %-9.20s ",
+			 strcmp(a->mitigation, "none") ? a->mitigation : "but");
+		print_wrapped(a->why, head, "            ");
+		/* Lines to copy are never broken. */
+		if (a->command[0])
+			printf("              $ %s\n", a->command);
+		if (a->undo[0])
+			printf("      %sundo%s    $ %s\n", s->dim, s->off, a->undo);
+	}
+}
+
+static void print_findings(const struct findings *f)
+{
+	struct style s = pick_style();
+
+	print_verdict(f, &s);
+	print_curve(f, &s);
+	print_ledger(f, &s);
+	print_rejected(f, &s);
+	print_lists(f, &s);
+	print_advice(f, &s);
+	print_recording(f, &s);
+}
+
+/* ---- the verb ---- */
+
+static int output(const struct findings *f, const struct diagnose_opts *opts)
+{
+	int err = 0;
+
+	if (opts->json)
+		err = findings__write_json(stdout, f);
+	else
+		print_findings(f);
+	if (!err && (fflush(stdout) || ferror(stdout)))
+		err = -EIO;
+	if (err && errno != EPIPE)
+		log_err(err, "writing the findings");
+	return err;
+}
+
+int verb_diagnose(int argc, char **argv)
+{
+	struct diagnose_opts opts = { .max_loss_percent = 1 };
+	struct analyze_opts how = { 0 };
+	struct params_result res;
+	struct findings *f = NULL;
+	int err = params__parse(&diagnose_spec, argc, argv, &opts, &res), lost;
+
+	if (err)
+		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
+	if (opts.json_schema)
+		return json_schema__print(stdout) ? FP_EXIT_FAILED : FP_EXIT_OK;
+	if (res.rest.cnt != 1 || res.command) {
+		log_err(0, "diagnose: give one trace; see --help");
+		return FP_EXIT_USAGE;
+	}
+	how.window = opts.window;
+	how.max_loss_percent = opts.max_loss_percent;
+	err = analyze__trace(res.rest.v[0], &how, &f);
+	lost = err == -EOVERFLOW;
+	if (f && output(f, &opts))
+		err = -EIO;
+	findings__free(f);
+	if (lost && err != -EIO)
+		return FP_EXIT_LOST;
+	return err ? FP_EXIT_FAILED : FP_EXIT_OK;
+}
