@@ -13,10 +13,10 @@ static const char schema[] =
 
 static void write_tool(struct json_out *j, const char *version)
 {
-	json_begin_line(j, "tool", '{');
-	json_str(j, "name", "flatpause");
-	json_str(j, "version", version);
-	json_end(j, '}');
+	json_out_begin_line(j, "tool", '{');
+	json_out_str(j, "name", "flatpause");
+	json_out_str(j, "version", version);
+	json_out_end(j, '}');
 }
 
 /* How many facts before this one have its name. */
@@ -33,91 +33,91 @@ static size_t same_names_before(const struct finding_fact *v, size_t i)
 static void write_facts(struct json_out *j, const char *key, const struct finding_fact *v,
 			size_t cnt)
 {
-	json_begin(j, key, '{');
+	json_out_begin(j, key, '{');
 	for (size_t i = 0; i < cnt; i++) {
 		size_t same = same_names_before(v, i);
 		char *name;
 
 		if (!same) {
-			json_str(j, v[i].name, v[i].value);
+			json_out_str(j, v[i].name, v[i].value);
 		} else if (asprintf(&name, "%s#%zu", v[i].name, same + 1) >= 0) {
-			json_str(j, name, v[i].value);
+			json_out_str(j, name, v[i].value);
 			free(name);
 		}
 	}
-	json_end(j, '}');
+	json_out_end(j, '}');
 }
 
 static void write_strings(struct json_out *j, const char *key, char *const *v, size_t cnt)
 {
-	json_begin(j, key, '[');
+	json_out_begin(j, key, '[');
 	for (size_t i = 0; i < cnt; i++)
-		json_str(j, NULL, v[i]);
-	json_end(j, ']');
+		json_out_str(j, NULL, v[i]);
+	json_out_end(j, ']');
 }
 
 static void write_hooks(struct json_out *j, const struct findings *f)
 {
-	json_begin(j, "hooks", '[');
+	json_out_begin(j, "hooks", '[');
 	for (size_t i = 0; i < f->hooks_cnt; i++) {
-		json_begin_line(j, NULL, '{');
-		json_str(j, "probe", f->hooks[i].probe);
-		json_str(j, "hook", f->hooks[i].hook);
-		json_str(j, "rung", f->hooks[i].rung);
-		json_str(j, "lost", f->hooks[i].lost);
-		json_end(j, '}');
+		json_out_begin_line(j, NULL, '{');
+		json_out_str(j, "probe", f->hooks[i].probe);
+		json_out_str(j, "hook", f->hooks[i].hook);
+		json_out_str(j, "rung", f->hooks[i].rung);
+		json_out_str(j, "lost", f->hooks[i].lost);
+		json_out_end(j, '}');
 	}
-	json_end(j, ']');
+	json_out_end(j, ']');
 }
 
 static void write_loss(struct json_out *j, const struct finding_loss *l)
 {
 	double all = (double)l->events + (double)l->recorded;
 
-	json_begin_line(j, "loss", '{');
-	json_uint(j, "events", l->events);
+	json_out_begin_line(j, "loss", '{');
+	json_out_uint(j, "events", l->events);
 	json_out_real(j, "percent", all > 0 ? 100.0 * (double)l->events / all : 0);
-	json_uint(j, "recorded", l->recorded);
-	json_bool(j, "complete", l->complete);
-	json_uint(j, "bad_chunks", l->bad_chunks);
-	json_end(j, '}');
+	json_out_uint(j, "recorded", l->recorded);
+	json_out_bool(j, "complete", l->complete);
+	json_out_uint(j, "bad_chunks", l->bad_chunks);
+	json_out_end(j, '}');
 }
 
 static void write_ledger(struct json_out *j, const struct finding_window *w)
 {
-	json_begin(j, "ledger", '[');
+	json_out_begin(j, "ledger", '[');
 	for (size_t i = 0; i < w->ledger_cnt; i++) {
-		json_begin_line(j, NULL, '{');
-		json_str(j, "cause", w->ledger[i].cause);
-		json_ms(j, "ms", w->ledger[i].ns);
-		json_ms(j, "carry_over_ms", w->ledger[i].carry_over_ns);
-		json_end(j, '}');
+		json_out_begin_line(j, NULL, '{');
+		json_out_str(j, "cause", w->ledger[i].cause);
+		json_out_ms(j, "ms", w->ledger[i].ns);
+		json_out_ms(j, "carry_over_ms", w->ledger[i].carry_over_ns);
+		json_out_end(j, '}');
 	}
-	json_end(j, ']');
+	json_out_end(j, ']');
 }
 
 static void write_thread(struct json_out *j, const struct finding_thread *t)
 {
-	json_begin_line(j, NULL, '{');
-	json_uint(j, "tid", t->tid);
-	json_uint(j, "tgid", t->tgid);
-	json_str(j, "comm", t->comm);
-	json_str(j, "role", t->role);
-	json_ms(j, "wall_ms", t->wall_ns);
-	json_ms(j, "running_user_ms", t->running_user_ns);
-	json_ms(j, "running_kernel_ms", t->running_kernel_ns);
-	json_ms(j, "runnable_ms", t->runnable_ns);
-	json_begin(j, "blocked", '[');
+	json_out_begin_line(j, NULL, '{');
+	json_out_uint(j, "tid", t->tid);
+	json_out_uint(j, "tgid", t->tgid);
+	json_out_str(j, "comm", t->comm);
+	json_out_str(j, "role", t->role);
+	json_out_ms(j, "wall_ms", t->wall_ns);
+	json_out_ms(j, "running_user_ms", t->running_user_ns);
+	json_out_ms(j, "running_kernel_ms", t->running_kernel_ns);
+	json_out_ms(j, "runnable_ms", t->runnable_ns);
+	json_out_begin(j, "blocked", '[');
 	for (size_t i = 0; i < t->blocked_cnt; i++) {
-		json_begin(j, NULL, '{');
-		json_str(j, "cause", t->blocked[i].cause);
-		json_ms(j, "ms", t->blocked[i].ns);
-		json_end(j, '}');
+		json_out_begin(j, NULL, '{');
+		json_out_str(j, "cause", t->blocked[i].cause);
+		json_out_ms(j, "ms", t->blocked[i].ns);
+		json_out_end(j, '}');
 	}
-	json_end(j, ']');
-	json_ms(j, "unknown_ms", t->unknown_ns);
-	json_bool(j, "passive", t->passive);
-	json_end(j, '}');
+	json_out_end(j, ']');
+	json_out_ms(j, "unknown_ms", t->unknown_ns);
+	json_out_bool(j, "passive", t->passive);
+	json_out_end(j, '}');
 }
 
 static void write_futex(struct json_out *j, const struct finding_futex *x)
@@ -125,15 +125,15 @@ static void write_futex(struct json_out *j, const struct finding_futex *x)
 	char address[32];
 
 	snprintf(address, sizeof(address), "0x%llx", (unsigned long long)x->uaddr);
-	json_begin_line(j, NULL, '{');
-	json_str(j, "uaddr", address);
-	json_str(j, "mapping", x->mapping);
-	json_uint(j, "tid", x->tid);
-	json_ms(j, "wait_ms", x->wait_ns);
-	json_uint(j, "waits", x->waits);
-	json_uint(j, "waker_tid", x->waker_tid);
-	json_str(j, "op", x->op);
-	json_end(j, '}');
+	json_out_begin_line(j, NULL, '{');
+	json_out_str(j, "uaddr", address);
+	json_out_str(j, "mapping", x->mapping);
+	json_out_uint(j, "tid", x->tid);
+	json_out_ms(j, "wait_ms", x->wait_ns);
+	json_out_uint(j, "waits", x->waits);
+	json_out_uint(j, "waker_tid", x->waker_tid);
+	json_out_str(j, "op", x->op);
+	json_out_end(j, '}');
 }
 
 static void write_extents(struct json_out *j, enum finding_extents e)
@@ -141,7 +141,7 @@ static void write_extents(struct json_out *j, enum finding_extents e)
 	if (e == FINDING_EXTENTS_UNKNOWN)
 		json_out_null(j, "extents_kept");
 	else
-		json_bool(j, "extents_kept", e == FINDING_EXTENTS_KEPT);
+		json_out_bool(j, "extents_kept", e == FINDING_EXTENTS_KEPT);
 }
 
 static void write_file(struct json_out *j, const struct finding_file *x)
@@ -149,125 +149,125 @@ static void write_file(struct json_out *j, const struct finding_file *x)
 	char dev[32];
 
 	snprintf(dev, sizeof(dev), "%u:%u", x->dev >> 20, x->dev & 0xfffff);
-	json_begin_line(j, NULL, '{');
-	json_str(j, "path", x->path);
-	json_str(j, "dev", dev);
-	json_uint(j, "ino", x->ino);
-	json_uint(j, "open_flags", x->open_flags);
-	json_uint(j, "bytes_written", x->bytes_written);
-	json_ms(j, "fsync_ms", x->fsync_ns);
-	json_ms(j, "alloc_ms", x->alloc_ns);
+	json_out_begin_line(j, NULL, '{');
+	json_out_str(j, "path", x->path);
+	json_out_str(j, "dev", dev);
+	json_out_uint(j, "ino", x->ino);
+	json_out_uint(j, "open_flags", x->open_flags);
+	json_out_uint(j, "bytes_written", x->bytes_written);
+	json_out_ms(j, "fsync_ms", x->fsync_ns);
+	json_out_ms(j, "alloc_ms", x->alloc_ns);
 	write_extents(j, x->extents);
-	json_str(j, "extents_why", x->extents_why);
-	json_end(j, '}');
+	json_out_str(j, "extents_why", x->extents_why);
+	json_out_end(j, '}');
 }
 
 static void write_window(struct json_out *j, const struct finding_window *w)
 {
-	json_begin(j, NULL, '{');
-	json_uint(j, "index", w->index);
-	json_uint(j, "sweep", w->sweep);
-	json_uint(j, "begin_ns", w->begin_ns);
-	json_ms(j, "duration_ms", w->duration_ns);
+	json_out_begin(j, NULL, '{');
+	json_out_uint(j, "index", w->index);
+	json_out_uint(j, "sweep", w->sweep);
+	json_out_uint(j, "begin_ns", w->begin_ns);
+	json_out_ms(j, "duration_ms", w->duration_ns);
 	if (w->reported_ns == FINDING_NS_NONE)
 		json_out_null(j, "reported_ms");
 	else
-		json_ms(j, "reported_ms", w->reported_ns);
-	json_str(j, "detector", w->detector);
-	json_str(j, "label", w->label);
-	json_bool(j, "open", w->open);
-	json_bool(j, "slow", w->slow);
-	json_bool(j, "spike", w->spike);
-	json_uint(j, "closer_tid", w->closer_tid);
+		json_out_ms(j, "reported_ms", w->reported_ns);
+	json_out_str(j, "detector", w->detector);
+	json_out_str(j, "label", w->label);
+	json_out_bool(j, "open", w->open);
+	json_out_bool(j, "slow", w->slow);
+	json_out_bool(j, "spike", w->spike);
+	json_out_uint(j, "closer_tid", w->closer_tid);
 	write_ledger(j, w);
-	json_begin(j, "threads", '[');
+	json_out_begin(j, "threads", '[');
 	for (size_t i = 0; i < w->threads_cnt; i++)
 		write_thread(j, &w->threads[i]);
-	json_end(j, ']');
-	json_begin(j, "futexes", '[');
+	json_out_end(j, ']');
+	json_out_begin(j, "futexes", '[');
 	for (size_t i = 0; i < w->futexes_cnt; i++)
 		write_futex(j, &w->futexes[i]);
-	json_end(j, ']');
-	json_begin(j, "files", '[');
+	json_out_end(j, ']');
+	json_out_begin(j, "files", '[');
 	for (size_t i = 0; i < w->files_cnt; i++)
 		write_file(j, &w->files[i]);
-	json_end(j, ']');
-	json_end(j, '}');
+	json_out_end(j, ']');
+	json_out_end(j, '}');
 }
 
 static void write_curve_keys(struct json_out *j, const struct finding_curve *c)
 {
 	size_t cnt = (size_t)c->sweeps * c->windows;
 
-	json_str(j, "verdict", curve_verdict_name(c->verdict));
+	json_out_str(j, "verdict", curve_verdict_name(c->verdict));
 	if (c->at_window)
-		json_uint(j, "at_window", c->at_window);
+		json_out_uint(j, "at_window", c->at_window);
 	else
 		json_out_null(j, "at_window");
 	json_out_real(j, "ratio", c->ratio);
 	json_out_real(j, "ratio_lower95", c->ratio_lower95);
 	json_out_real(j, "ratio_upper95", c->ratio_upper95);
 	json_out_real(j, "p", c->p);
-	json_uint(j, "sweeps", c->sweeps);
-	json_uint(j, "windows", c->windows);
-	json_begin_line(j, "values_ms", '[');
+	json_out_uint(j, "sweeps", c->sweeps);
+	json_out_uint(j, "windows", c->windows);
+	json_out_begin_line(j, "values_ms", '[');
 	for (size_t i = 0; c->values_ms && i < cnt; i++)
 		json_out_real(j, NULL, c->values_ms[i]);
-	json_end(j, ']');
-	json_str(j, "why", c->why);
+	json_out_end(j, ']');
+	json_out_str(j, "why", c->why);
 }
 
 static void write_curve(struct json_out *j, const struct finding_curve *c)
 {
-	json_begin(j, "curve", '{');
+	json_out_begin(j, "curve", '{');
 	write_curve_keys(j, c);
-	json_end(j, '}');
+	json_out_end(j, '}');
 }
 
 static void write_verdict(struct json_out *j, const struct finding_verdict *v)
 {
-	json_begin(j, "verdict", '{');
-	json_str(j, "cause", v->cause);
+	json_out_begin(j, "verdict", '{');
+	json_out_str(j, "cause", v->cause);
 	json_out_real(j, "share", v->share);
 	json_out_real(j, "confidence", v->confidence);
-	json_str(j, "text", v->text);
+	json_out_str(j, "text", v->text);
 	write_strings(j, "evidence", v->evidence, v->evidence_cnt);
-	json_begin(j, "rejected", '[');
+	json_out_begin(j, "rejected", '[');
 	for (size_t i = 0; i < v->rejected_cnt; i++) {
-		json_begin_line(j, NULL, '{');
-		json_str(j, "cause", v->rejected[i].cause);
-		json_str(j, "why", v->rejected[i].why);
-		json_end(j, '}');
+		json_out_begin_line(j, NULL, '{');
+		json_out_str(j, "cause", v->rejected[i].cause);
+		json_out_str(j, "why", v->rejected[i].why);
+		json_out_end(j, '}');
 	}
-	json_end(j, ']');
-	json_end(j, '}');
+	json_out_end(j, ']');
+	json_out_end(j, '}');
 }
 
 static void write_advice(struct json_out *j, const struct findings *f)
 {
-	json_begin(j, "advice", '[');
+	json_out_begin(j, "advice", '[');
 	for (size_t i = 0; i < f->advice_cnt; i++) {
-		json_begin(j, NULL, '{');
-		json_str(j, "mitigation", f->advice[i].mitigation);
-		json_str(j, "why", f->advice[i].why);
-		json_str(j, "command", f->advice[i].command);
-		json_str(j, "undo", f->advice[i].undo);
-		json_end(j, '}');
+		json_out_begin(j, NULL, '{');
+		json_out_str(j, "mitigation", f->advice[i].mitigation);
+		json_out_str(j, "why", f->advice[i].why);
+		json_out_str(j, "command", f->advice[i].command);
+		json_out_str(j, "undo", f->advice[i].undo);
+		json_out_end(j, '}');
 	}
-	json_end(j, ']');
+	json_out_end(j, ']');
 }
 
 static void write_causes(struct json_out *j, const struct findings *f)
 {
-	json_begin(j, "causes", '[');
+	json_out_begin(j, "causes", '[');
 	for (size_t i = 0; i < f->causes_cnt; i++) {
-		json_begin_line(j, NULL, '{');
-		json_str(j, "id", f->causes[i].id);
-		json_str(j, "title", f->causes[i].title);
-		json_str(j, "group", f->causes[i].group);
-		json_end(j, '}');
+		json_out_begin_line(j, NULL, '{');
+		json_out_str(j, "id", f->causes[i].id);
+		json_out_str(j, "title", f->causes[i].title);
+		json_out_str(j, "group", f->causes[i].group);
+		json_out_end(j, '}');
 	}
-	json_end(j, ']');
+	json_out_end(j, ']');
 }
 
 static int finish(const struct json_out *j)
@@ -277,8 +277,8 @@ static int finish(const struct json_out *j)
 
 static void begin_document(struct json_out *j)
 {
-	json_begin(j, NULL, '{');
-	json_uint(j, "schema_version", FINDING_SCHEMA_VERSION);
+	json_out_begin(j, NULL, '{');
+	json_out_uint(j, "schema_version", FINDING_SCHEMA_VERSION);
 }
 
 int findings__write_json(FILE *out, const struct findings *f)
@@ -287,21 +287,21 @@ int findings__write_json(FILE *out, const struct findings *f)
 
 	begin_document(&j);
 	write_tool(&j, f->tool_version);
-	json_str(&j, "source", f->source);
+	json_out_str(&j, "source", f->source);
 	write_facts(&j, "host", f->host, f->host_cnt);
 	write_facts(&j, "cost", f->cost, f->cost_cnt);
 	write_hooks(&j, f);
 	write_loss(&j, &f->loss);
 	write_strings(&j, "warnings", f->warnings, f->warnings_cnt);
-	json_begin(&j, "windows", '[');
+	json_out_begin(&j, "windows", '[');
 	for (size_t i = 0; i < f->windows_cnt; i++)
 		write_window(&j, &f->windows[i]);
-	json_end(&j, ']');
+	json_out_end(&j, ']');
 	write_curve(&j, &f->curve);
 	write_verdict(&j, &f->verdict);
 	write_advice(&j, f);
 	write_causes(&j, f);
-	json_end(&j, '}');
+	json_out_end(&j, '}');
 	return finish(&j);
 }
 
@@ -312,8 +312,8 @@ int curve__write_json(FILE *out, const struct finding_curve *c, const char *gate
 	begin_document(&j);
 	write_curve_keys(&j, c);
 	if (gate)
-		json_str(&j, "gate", gate);
-	json_end(&j, '}');
+		json_out_str(&j, "gate", gate);
+	json_out_end(&j, '}');
 	return finish(&j);
 }
 
@@ -321,29 +321,29 @@ static const char *const arm_kinds[] = { "before", "mitigated", "control" };
 
 static void write_arm(struct json_out *j, const struct arm *a)
 {
-	json_begin(j, NULL, '{');
-	json_str(j, "label", a->label);
-	json_str(j, "kind", arm_kinds[a->kind]);
+	json_out_begin(j, NULL, '{');
+	json_out_str(j, "label", a->label);
+	json_out_str(j, "kind", arm_kinds[a->kind]);
 	write_curve(j, &a->curve);
-	json_str(j, "cause", a->findings ? a->findings->verdict.cause : "");
-	json_str(j, "source", a->findings ? a->findings->source : "");
+	json_out_str(j, "cause", a->findings ? a->findings->verdict.cause : "");
+	json_out_str(j, "source", a->findings ? a->findings->source : "");
 	json_out_real(j, "ratio_to_before", a->ratio_to_before);
 	json_out_real(j, "ratio_to_control", a->ratio_to_control);
-	json_bool(j, "flattened", a->flattened);
-	json_str(j, "text", a->text);
-	json_end(j, '}');
+	json_out_bool(j, "flattened", a->flattened);
+	json_out_str(j, "text", a->text);
+	json_out_end(j, '}');
 }
 
 static void write_comparison_keys(struct json_out *j, const struct comparison *c)
 {
-	json_str(j, "name", c->name);
-	json_begin(j, "arms", '[');
+	json_out_str(j, "name", c->name);
+	json_out_begin(j, "arms", '[');
 	for (size_t i = 0; i < c->arms_cnt; i++)
 		write_arm(j, &c->arms[i]);
-	json_end(j, ']');
-	json_str(j, "kept", c->kept);
-	json_bool(j, "flattened", c->flattened);
-	json_str(j, "text", c->text);
+	json_out_end(j, ']');
+	json_out_str(j, "kept", c->kept);
+	json_out_bool(j, "flattened", c->flattened);
+	json_out_str(j, "text", c->text);
 }
 
 int comparison__write_json(FILE *out, const struct comparison *c)
@@ -352,7 +352,7 @@ int comparison__write_json(FILE *out, const struct comparison *c)
 
 	begin_document(&j);
 	write_comparison_keys(&j, c);
-	json_end(&j, '}');
+	json_out_end(&j, '}');
 	return finish(&j);
 }
 
@@ -361,15 +361,15 @@ int report__write_json(FILE *out, const struct report *r)
 	struct json_out j = { .out = out, .first = true };
 
 	begin_document(&j);
-	json_str(&j, "title", r->title);
-	json_begin(&j, "comparisons", '[');
+	json_out_str(&j, "title", r->title);
+	json_out_begin(&j, "comparisons", '[');
 	for (size_t i = 0; i < r->comparisons_cnt; i++) {
-		json_begin(&j, NULL, '{');
+		json_out_begin(&j, NULL, '{');
 		write_comparison_keys(&j, &r->comparisons[i]);
-		json_end(&j, '}');
+		json_out_end(&j, '}');
 	}
-	json_end(&j, ']');
-	json_end(&j, '}');
+	json_out_end(&j, ']');
+	json_out_end(&j, '}');
 	return finish(&j);
 }
 

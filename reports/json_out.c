@@ -25,7 +25,7 @@ static void before(struct json_out *j, const char *key)
 	fputs("\": ", j->out);
 }
 
-void json_begin(struct json_out *j, const char *key, char bracket)
+void json_out_begin(struct json_out *j, const char *key, char bracket)
 {
 	before(j, key);
 	fputc(bracket, j->out);
@@ -33,14 +33,14 @@ void json_begin(struct json_out *j, const char *key, char bracket)
 	j->first = true;
 }
 
-void json_begin_line(struct json_out *j, const char *key, char bracket)
+void json_out_begin_line(struct json_out *j, const char *key, char bracket)
 {
-	json_begin(j, key, bracket);
+	json_out_begin(j, key, bracket);
 	if (!j->inline_from)
 		j->inline_from = j->depth;
 }
 
-void json_end(struct json_out *j, char bracket)
+void json_out_end(struct json_out *j, char bracket)
 {
 	bool inside = on_one_line(j);
 
@@ -55,7 +55,7 @@ void json_end(struct json_out *j, char bracket)
 		fputc('\n', j->out);
 }
 
-void json_str(struct json_out *j, const char *key, const char *value)
+void json_out_str(struct json_out *j, const char *key, const char *value)
 {
 	before(j, key);
 	fputc('"', j->out);
@@ -63,13 +63,13 @@ void json_str(struct json_out *j, const char *key, const char *value)
 	fputc('"', j->out);
 }
 
-void json_uint(struct json_out *j, const char *key, uint64_t value)
+void json_out_uint(struct json_out *j, const char *key, uint64_t value)
 {
 	before(j, key);
 	fprintf(j->out, "%llu", (unsigned long long)value);
 }
 
-void json_bool(struct json_out *j, const char *key, bool value)
+void json_out_bool(struct json_out *j, const char *key, bool value)
 {
 	before(j, key);
 	fputs(value ? "true" : "false", j->out);
@@ -81,7 +81,7 @@ void json_out_null(struct json_out *j, const char *key)
 	fputs("null", j->out);
 }
 
-void json_ms(struct json_out *j, const char *key, uint64_t ns)
+void json_out_ms(struct json_out *j, const char *key, uint64_t ns)
 {
 	before(j, key);
 	fprintf(j->out, "%llu.%06llu", (unsigned long long)(ns / 1000000),

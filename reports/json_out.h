@@ -18,17 +18,17 @@ struct json_out {
 };
 
 /* `key` is NULL inside arrays and at the top. */
-void json_begin(struct json_out *j, const char *key, char bracket);
-void json_end(struct json_out *j, char bracket);
-/* Like json_begin(), but all of it on one line. */
-void json_begin_line(struct json_out *j, const char *key, char bracket);
+void json_out_begin(struct json_out *j, const char *key, char bracket);
+void json_out_end(struct json_out *j, char bracket);
+/* Like json_out_begin(), but all of it on one line. */
+void json_out_begin_line(struct json_out *j, const char *key, char bracket);
 
-void json_str(struct json_out *j, const char *key, const char *value);
-void json_uint(struct json_out *j, const char *key, uint64_t value);
-void json_bool(struct json_out *j, const char *key, bool value);
+void json_out_str(struct json_out *j, const char *key, const char *value);
+void json_out_uint(struct json_out *j, const char *key, uint64_t value);
+void json_out_bool(struct json_out *j, const char *key, bool value);
 void json_out_null(struct json_out *j, const char *key);
 /* Nanoseconds as milliseconds with six decimals: exact. */
-void json_ms(struct json_out *j, const char *key, uint64_t ns);
+void json_out_ms(struct json_out *j, const char *key, uint64_t ns);
 /* Six decimals; what is no finite number becomes null, for JSON has no form for it. */
 void json_out_real(struct json_out *j, const char *key, double value);
 

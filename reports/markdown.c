@@ -279,8 +279,10 @@ int comparison__write_markdown(FILE *out, const struct comparison *c)
 		fputc('\n', out);
 	}
 	for (size_t i = 0; i < c->arms_cnt; i++)
-		if (*text_or_empty(c->arms[i].text))
-			write_line(out, "* ", c->arms[i].text, "\n");
+		if (*text_or_empty(c->arms[i].text)) {
+			write_line(out, "* **", c->arms[i].label, "**: ");
+			write_line(out, "", c->arms[i].text, "\n");
+		}
 	if (first) {
 		char headline[HEADLINE_SIZE];
 

@@ -145,6 +145,22 @@ static char *trace_path(const struct summary *s, const char *trace)
 	return n < 0 ? NULL : path;
 }
 
+/* What is known of an arm without a trace. */
+static int note_missing(const json_t *json, struct arm *arm)
+{
+	const char *trace = string_of(json, "trace"), *cause = string_of(json, "cause");
+	bool caused = *cause && strcmp(cause, "none") != 0;
+
+	if (*trace && caused)
+		return finding_setf(
+			&arm->text,
+			"its trace %s could not be read; the summary says its cause is %s", trace,
+			cause);
+	if (*trace)
+		return finding_setf(&arm->text, "its trace %s could not be read", trace);
+	return caused ? finding_setf(&arm->text, "the summary says its cause is %s", cause) : 0;
+}
+
 /* The page is worth having without one of its traces; that it is missing is said. */
 static int load_trace(struct summary *s, const json_t *json, struct arm *arm)
 {
@@ -153,7 +169,7 @@ static int load_trace(struct summary *s, const json_t *json, struct arm *arm)
 	int err;
 
 	if (!*trace)
-		return 0;
+		return note_missing(json, arm);
 	path = trace_path(s, trace);
 	if (!path)
 		return -ENOMEM;
@@ -162,7 +178,7 @@ static int load_trace(struct summary *s, const json_t *json, struct arm *arm)
 	if (!arm->findings && err != -ENOMEM) {
 		log_warn("%s: the report goes without the trace %s of '%s'", s->path, path,
 			 arm->label);
-		err = finding_setf(&arm->text, "its trace %s could not be read", trace);
+		err = note_missing(json, arm);
 	} else if (err != -ENOMEM) {
 		err = 0;
 	}
@@ -203,7 +219,23 @@ static struct arm *arm_of_kind(const struct comparison *c, enum arm_kind kind)
 	return NULL;
 }
 
-/* What the comparison says goes before what was said of a trace that is missing. */
+/* "said" where there is nothing else, "said; note" where a note stands already. */
+static int say_before(char **note, const char *said)
+{
+	char *text;
+	int err;
+
+	if (!*text_or_empty(*note))
+		return finding_set(note, said);
+	if (!*text_or_empty(said))
+		return 0;
+	text = *note;
+	*note = NULL;
+	err = finding_setf(note, "%s; %s", said, text);
+	free(text);
+	return err;
+}
+
 static int compare_arm(const struct arm *before, const struct arm *control, struct arm *arm)
 {
 	char *note = arm->text;
@@ -211,12 +243,13 @@ static int compare_arm(const struct arm *before, const struct arm *control, stru
 
 	arm->text = NULL;
 	err = curve__compare(&before->curve, control ? &control->curve : NULL, NULL, arm);
-	if (!err && note && *note)
-		err = finding_setf(&note, "%s; %s", text_or_empty(arm->text), note);
-	if (!err && note && *note) {
-		free(arm->text);
+	if (!err && *note) {
+		char *said = arm->text;
+
 		arm->text = note;
-		return 0;
+		note = NULL;
+		err = say_before(&arm->text, said);
+		free(said);
 	}
 	free(note);
 	return err;
@@ -233,8 +266,8 @@ static int compare_arms(struct comparison *c)
 
 		if (before && arm->kind == ARM_MITIGATED && arm->curve.values_ms)
 			err = compare_arm(before, control, arm);
-		else if (!*text_or_empty(arm->text))
-			err = finding_set(&arm->text, arm->curve.why);
+		else
+			err = say_before(&arm->text, arm->curve.why);
 		if (err)
 			return err;
 	}
