@@ -298,6 +298,7 @@ static void a_limit_on_file_size_leaves_whole_chunks(void **state)
 	struct trace_writer *w = open_writer(&plain);
 	struct trace_reader *r;
 	uint64_t written = 0;
+	struct stat st;
 	int err;
 
 	signal(SIGXFSZ, SIG_IGN);
@@ -309,6 +310,9 @@ static void a_limit_on_file_size_leaves_whole_chunks(void **state)
 		err = put(w, 0, written, 1);
 	while (!err && ++written < 1000000);
 	assert_int_equal(err, -ENOSPC);
+	/* Now, not only at the end: a recording may be killed before it comes to one. */
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, trace_writer__bytes(w));
 	trace_writer__finish(w, written, REC_REASON_DONE);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 
