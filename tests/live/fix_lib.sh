@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# Sourced by the live tests of the fixer: a small ext4 on a loop device over a tmpfs file.
+. "$(dirname "$0")/../tap.sh"
+
+out=${FLATPAUSE_OUT:-$(dirname "$0")/../../.output}
+fixer=$(realpath "$out")/flatpause-fixer
+size=$((32 << 20))
+
+if [ "$(id -u)" -ne 0 ]; then
+	skip "fixer" "needs root"
+	done_testing
+fi
+
+work=$(mktemp -d /dev/shm/fix-test.XXXXXX)
+mnt=$work/mnt
+export FLATPAUSE_STATE_DIR=$work/state
+mkdir "$mnt"
+
+clean_up() {
+	"$fixer" revert --all --wait 2s >/dev/null 2>&1
+	umount "$mnt" 2>/dev/null || umount -l "$mnt" 2>/dev/null
+	rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
+new_fs() { # new_fs SIZE [mkfs option...]
+	umount "$mnt" 2>/dev/null
+	rm -f "$work/img"
+	truncate -s "$1" "$work/img"
+	shift
+	mkfs.ext4 -q -F "$@" "$work/img" && mount -o loop "$work/img" "$mnt"
+}
+
+apply() { timeout 20 "$fixer" apply "$@"; }
+revert() { timeout 60 "$fixer" revert "$mnt"; }
+state_of() { # state_of FILE KEY: a value of `fix status` for snap/memory.bin
+	"$fixer" status --json | jq -r ".guards[].files[] | select(.dir == \"$1\") | .$2"
+}
+guard_pid() { "$fixer" status --json | jq -r '.guards[0].pid'; }
+
+# wait_for SECONDS command...: polls for it
+wait_for() {
+	local until=$((SECONDS + $1))
+	shift
+	until "$@" 2>/dev/null; do
+		[ $SECONDS -lt $until ] || {
+			echo "not within the time: $*" >&2
+			return 1
+		}
+		sleep 0.02
+	done
+}
+
+# As Firecracker writes: a directory, O_CREAT without O_TRUNC, ftruncate, write, fsync.
+write_like_firecracker() { # DIR SOURCE
+	mkdir "$1"
+	sleep 0.001
+	truncate -s "$(stat -c %s "$2")" "$1/memory.bin" &&
+		dd if="$2" of="$1/memory.bin" bs=1M conv=notrunc,fsync status=none
+}
+
+same_bytes() { [ "$(sha256sum <"$1")" = "$(sha256sum <"$2")" ]; }
+not() { ! "$@"; }
+is_link() { [ -L "$1" ]; }
+is_file() { [ -f "$1" ] && [ ! -L "$1" ]; }
+equals() { [ "$1" = "$2" ] || { echo "'$1' is not '$2'" >&2; return 1; }; }
+
+nothing_left() {
+	[ -z "$(ls /dev/shm | grep '^flatpause-')" ] && [ ! -e "$mnt/.flatpause" ] &&
+		[ -z "$(ls "$FLATPAUSE_STATE_DIR")" ] &&
+		[ -z "$(find "$mnt" -name '.*.flatpause' -o -type l)" ] || {
+		ls -la /dev/shm "$mnt" "$FLATPAUSE_STATE_DIR" >&2
+		return 1
+	}
+}
