@@ -117,11 +117,11 @@ enum curve_verdict {
 
 struct finding_curve {
 	enum curve_verdict verdict;
-	uint32_t at_window; /* the first slow window, from 1; 0 = none */
-	double ratio;	    /* Hodges-Lehmann, late / early at at_window or at the best split */
-	double ratio_lower95;
-	double ratio_upper95;
-	double p; /* 2 * min(p_rank, p_t), at most 1 */
+	uint32_t at_window;   /* the first slow window, from 1; 0 = none */
+	double ratio;	      /* Hodges-Lehmann, late / early at at_window or at the best split */
+	double ratio_lower95; /* 0 = too few values for a bound */
+	double ratio_upper95; /* INFINITY = too few values for a bound */
+	double p;	      /* 2 * min(p_rank, p_t), at most 1 */
 	uint32_t sweeps;
 	uint32_t windows;  /* per sweep */
 	double *values_ms; /* sweeps * windows, sweep-major */
