@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define HASH_NONFATAL_OOM 1 /* what could not be added has no hh.tbl */
 #include <uthash.h>
 
 /*
@@ -75,6 +77,10 @@ static const char *intern(struct flame *f, const char *text)
 		return NULL;
 	memcpy(name->text, text, len + 1);
 	HASH_ADD_KEYPTR(hh, f->names, name->text, len, name);
+	if (!name->hh.tbl) {
+		free(name);
+		return NULL;
+	}
 	return name->text;
 }
 
@@ -110,11 +116,16 @@ static struct flame_node *child_of(struct flame *f, struct flame_node *parent, c
 		return NULL;
 	edge->key = key;
 	edge->node.name = (char *)key.name;
-	if (append_child(parent, &edge->node)) {
+	HASH_ADD(hh, f->edges, key, sizeof(edge->key), edge);
+	if (!edge->hh.tbl) {
 		free(edge);
 		return NULL;
 	}
-	HASH_ADD(hh, f->edges, key, sizeof(edge->key), edge);
+	if (append_child(parent, &edge->node)) {
+		HASH_DEL(f->edges, edge);
+		free(edge);
+		return NULL;
+	}
 	return &edge->node;
 }
 
