@@ -646,7 +646,7 @@ void timeline__trim(struct timeline *tl, uint64_t ns)
 	tl->keep_ns = ns;
 	DL_FOREACH_SAFE(tl->threads, t, next)
 	{
-		if (t->dead_ns <= ns) {
+		if (t->dead_ns != UINT64_MAX && t->dead_ns <= ns) {
 			DL_DELETE(tl->threads, t);
 			thread__free(t);
 		} else {

@@ -108,10 +108,10 @@ static bool same_family(const char *cause, const char *prefix)
 	return cause && !strncmp(cause, prefix, strlen(prefix));
 }
 
-/* A quarter of the growth is a part of the story; less is what can be rejected. */
+/* A tenth of the growth is a part of the story; less can be rejected. */
 static bool can_reject(const struct contrast *c, const struct cause_row *top, const char *prefix)
 {
-	return !same_family(top ? top->cause : NULL, prefix) && contrast__share(c, prefix) < 0.25;
+	return !same_family(top ? top->cause : NULL, prefix) && contrast__share(c, prefix) < 0.1;
 }
 
 static const char *ms(double ns, char *buf)
