@@ -188,7 +188,27 @@ static void give_back(struct guard *g, int slot)
 	pthread_mutex_unlock(&g->lock);
 }
 
-/* The writer's user gets a directory of its own to create the file in; nobody else may look. */
+/* Empty, and there before its link: some writers (cp) refuse to follow a link to nothing. */
+static int make_memory_file(struct guard *g, const char *sub, const struct stat *owner)
+{
+	char path[NAME_MAX + 32];
+	mode_t mode;
+	int fd, err = 0;
+
+	pthread_mutex_lock(&g->lock);
+	mode = g->prev.mode;
+	pthread_mutex_unlock(&g->lock);
+	snprintf(path, sizeof(path), "%s/%s", sub, g->conf.name);
+	fd = beneath__open(g->tmpfd, path, O_RDONLY | O_CREAT | O_EXCL, 0600);
+	if (fd < 0)
+		return fd;
+	if (fchown(fd, owner->st_uid, owner->st_gid) || fchmod(fd, mode))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/* The writer's user gets a directory of its own; nobody else may look. */
 static int make_memory_dir(struct guard *g, uint32_t n, const struct stat *owner)
 {
 	char sub[24];
@@ -197,12 +217,13 @@ static int make_memory_dir(struct guard *g, uint32_t n, const struct stat *owner
 	snprintf(sub, sizeof(sub), "%u", n);
 	if (mkdirat(g->tmpfd, sub, 0700))
 		return -errno;
-	if (fchownat(g->tmpfd, sub, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW))
+	err = make_memory_file(g, sub, owner);
+	if (!err && fchownat(g->tmpfd, sub, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW))
 		err = -errno;
 	if (!err)
 		err = watch__mark_memory_dir(g, g->tmpfd, sub);
 	if (err)
-		unlinkat(g->tmpfd, sub, AT_REMOVEDIR);
+		keeper__drop_memory(g->tmpfd, n, g->conf.name);
 	return err;
 }
 

@@ -154,6 +154,15 @@ static int export_now(struct reverting *r, int src, int dirfd, json_t *file, con
 	return err;
 }
 
+/* What we put there ourselves, and no writer came. */
+static bool was_never_written(int src, json_t *file)
+{
+	struct stat st;
+
+	return !int_of(file, "resumed_ns") && !fstat(src, &st) && !st.st_size &&
+	       !fcntl(src, F_SETLEASE, F_RDLCK);
+}
+
 static int bring_home(struct reverting *r, json_t *file, int dirfd)
 {
 	const char *name = text_of(file, "name");
@@ -182,6 +191,10 @@ static int bring_home(struct reverting *r, json_t *file, int dirfd)
 	}
 	if (src < 0)
 		return log_err(src, "cannot open the memory copy %s", target);
+	if (was_never_written(src, file)) {
+		close(src);
+		return unlinkat(dirfd, name, 0) ? -errno : 0;
+	}
 	err = export_now(r, src, dirfd, file, target);
 	close(src);
 	if (err == -ENOENT)
