@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "fixer/plan.h"
+
+static json_t *diagnosis(const char *text)
+{
+	json_error_t e;
+	json_t *j = json_loads(text, 0, &e);
+
+	if (!j)
+		fail_msg("%s", e.text);
+	return j;
+}
+
+static const char two[] =
+	"{\"verdict\":{\"cause\":\"io.throttle.wbt\",\"text\":\"slow\"},"
+	"\"windows\":[{\"files\":[{\"path\":\"/s/snap-1/memory.bin\",\"bytes_written\":10},"
+	"{\"path\":\"/s/snap-1/vmstate\",\"bytes_written\":99},"
+	"{\"path\":\"/other/x7/memory.bin\",\"bytes_written\":3}]}],"
+	"\"advice\":[{\"mitigation\":\"memfd\",\"why\":\"w1\"},"
+	"{\"mitigation\":\"tune\",\"why\":\"w2\",\"command\":\"echo 0 > x\",\"undo\":\"u\"}]}";
+
+static void steps_in_the_order_of_the_advice(void **state)
+{
+	struct plan_facts f = { .dir = "/s", .match = "memory.bin", .state_dir = "/state" };
+	json_t *d = diagnosis(two), *p = plan__build(d, &f), *steps, *first, *second;
+
+	(void)state;
+	assert_non_null(p);
+	assert_string_equal(json_string_value(json_object_get(p, "cause")), "io.throttle.wbt");
+	steps = json_object_get(p, "steps");
+	assert_int_equal(json_array_size(steps), 2);
+	first = json_array_get(steps, 0);
+	second = json_array_get(steps, 1);
+	assert_string_equal(json_string_value(json_object_get(first, "mitigation")), "memfd");
+	assert_true(json_is_true(json_object_get(first, "supported")));
+	assert_non_null(
+		strstr(json_string_value(json_object_get(first, "command")), "--mitigation memfd"));
+	assert_string_equal(json_string_value(json_object_get(first, "undo")),
+			    "flatpause fix revert '/s'");
+	assert_true(json_array_size(json_object_get(first, "changes")) >= 4);
+	assert_true(json_is_false(json_object_get(second, "supported")));
+	assert_string_equal(json_string_value(json_object_get(second, "command")), "echo 0 > x");
+	assert_int_equal(json_array_size(json_object_get(second, "changes")), 0);
+	json_decref(p);
+	json_decref(d);
+}
+
+/* The same question has the same answer, and asking changes nothing. */
+static void is_pure(void **state)
+{
+	struct plan_facts f = { .dir = "/s", .match = "memory.bin", .state_dir = "/state" };
+	json_t *d = diagnosis(two), *copy = json_deep_copy(d);
+	json_t *a = plan__build(d, &f), *b = plan__build(d, &f);
+
+	(void)state;
+	assert_true(json_equal(a, b));
+	assert_true(json_equal(d, copy));
+	json_decref(a);
+	json_decref(b);
+	json_decref(copy);
+	json_decref(d);
+}
+
+static void directory_from_the_files(void **state)
+{
+	char dir[PATH_MAX];
+	json_t *d = diagnosis(two);
+
+	(void)state;
+	assert_int_equal(plan__dir(d, "memory.bin", dir), 0);
+	assert_string_equal(dir, "/s");
+	assert_int_equal(plan__dir(d, "*.img", dir), -ENOENT);
+	json_decref(d);
+	d = diagnosis("{\"windows\":[{\"files\":[{\"path\":\"/dumps/memory.bin\"}]}]}");
+	assert_int_equal(plan__dir(d, "memory.bin", dir), 0);
+	assert_string_equal(dir, "/dumps");
+	json_decref(d);
+}
+
+/* A diagnosis is a file from somewhere: nothing in it may be taken for granted. */
+static void odd_input(void **state)
+{
+	static const char *const odd[] = {
+		"{}",
+		"[]",
+		"{\"advice\":3,\"windows\":{\"files\":1},\"verdict\":[]}",
+		"{\"advice\":[null,{},{\"mitigation\":7}],\"windows\":[null,{\"files\":[1,{}]}]}",
+		"{\"windows\":[{\"files\":[{\"path\":\"relative/memory.bin\"},{\"path\":\"/\"}]}]}",
+		"{\"windows\":[{\"files\":[{\"path\":\"/memory.bin\",\"bytes_written\":\"x\"}]}]}",
+	};
+	struct plan_facts f = { .match = "memory.bin", .state_dir = "/state" };
+	char dir[PATH_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		json_t *d = diagnosis(odd[i]), *p = plan__build(d, &f);
+
+		assert_non_null(p);
+		assert_int_equal(plan__dir(d, "memory.bin", dir), -ENOENT);
+		json_decref(p);
+		json_decref(d);
+	}
+}
+
+static void tmpfs_is_said(void **state)
+{
+	struct plan_facts f = {
+		.dir = "/s", .match = "m", .state_dir = "/state", .dir_on_tmpfs = true
+	};
+	json_t *d = diagnosis("{\"advice\":[{\"mitigation\":\"fallocate\",\"why\":\"w\"}]}");
+	json_t *p = plan__build(d, &f);
+	char *text = json_dumps(p, 0);
+
+	(void)state;
+	assert_non_null(strstr(text, "on tmpfs"));
+	free(text);
+	json_decref(p);
+	json_decref(d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(steps_in_the_order_of_the_advice),
+		cmocka_unit_test(is_pure),
+		cmocka_unit_test(directory_from_the_files),
+		cmocka_unit_test(odd_input),
+		cmocka_unit_test(tmpfs_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
