@@ -193,7 +193,8 @@ static void write_verdict(const struct page *p, const struct findings *f)
 	write_list(p, "warnings", f->warnings, f->warnings_cnt);
 	fputs("</div>\n<div class=\"meters\">\n", p->out);
 	if (!none) {
-		write_meter(p, "share of the growth", v->share);
+		write_meter(p, f->curve.at_window ? "share of the growth" : "share of the pause",
+			    v->share);
 		write_meter(p, "confidence", v->confidence);
 	}
 	fputs("</div>\n</div>\n", p->out);

@@ -190,6 +190,8 @@ static void write_plot(const struct page *p, const struct comparison *c, const s
 
 static void write_legend(const struct page *p, const struct comparison *c)
 {
+	if (c->arms_cnt < 2)
+		return;
 	fputs("<p class=\"legend\">", p->out);
 	for (size_t i = 0; i < c->arms_cnt; i++) {
 		fprintf(p->out, "<span><i class=\"line %s\"></i>", arm_class(c, &c->arms[i]));

@@ -42,8 +42,8 @@ static void write_verdict(FILE *out, const struct findings *f)
 		write_code(out, v->cause);
 		if (*title)
 			write_line(out, ", ", title, "");
-		fprintf(out, " (%.0f %% of the growth, confidence %.0f %%)\n\n", 100 * v->share,
-			100 * v->confidence);
+		fprintf(out, " (%.0f %% of the %s, confidence %.0f %%)\n\n", 100 * v->share,
+			f->curve.at_window ? "growth" : "pause", 100 * v->confidence);
 	}
 	if (*v->text)
 		write_line(out, "", v->text, "\n\n");

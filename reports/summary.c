@@ -90,10 +90,14 @@ const char *curve_headline(char buf[HEADLINE_SIZE], const struct finding_curve *
 	if (c->at_window)
 		n += snprintf(buf + n, HEADLINE_SIZE - (size_t)n, " at window %u", c->at_window);
 	if (c->ratio > 0)
-		n += snprintf(buf + n, HEADLINE_SIZE - (size_t)n,
-			      ", x%s (95 %%: %s to %s), p = %.2g", number_ratio(ratio, c->ratio),
+		n += snprintf(buf + n, HEADLINE_SIZE - (size_t)n, ", x%s",
+			      number_ratio(ratio, c->ratio));
+	if (c->ratio_lower95 > 0 && isfinite(c->ratio_upper95))
+		n += snprintf(buf + n, HEADLINE_SIZE - (size_t)n, " (95 %%: %s to %s)",
 			      number_ratio(lower, c->ratio_lower95),
-			      number_ratio(upper, c->ratio_upper95), c->p);
+			      number_ratio(upper, c->ratio_upper95));
+	if (c->ratio > 0)
+		n += snprintf(buf + n, HEADLINE_SIZE - (size_t)n, ", p = %.2g", c->p);
 	snprintf(buf + n, HEADLINE_SIZE - (size_t)n, ", %u sweep%s of %u windows", c->sweeps,
 		 c->sweeps == 1 ? "" : "s", c->windows);
 	return buf;
