@@ -71,6 +71,8 @@ LAB_SRCS    := $(sort $(wildcard tests/lab/*.c))
 # What the lab's programs share, with messages and options as everywhere.
 LAB_SHARED  := $(sort $(wildcard tests/lab/lib/*.c)) $(FIXER_SHARED)
 BENCH_SRCS  := $(sort $(wildcard tests/bench/*.c))
+LIVE_SRCS   := $(sort $(wildcard tests/live/live_*.c))
+LIVE_HELPER_SRCS := $(sort $(filter-out $(LIVE_SRCS),$(wildcard tests/live/*.c)))
 HELPER_SRCS := $(sort $(filter-out $(UNIT_SRCS),$(wildcard tests/unit/*.c)))
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
@@ -80,6 +82,7 @@ UNIT_BINS  := $(patsubst %.c,$(O)/%,$(UNIT_SRCS))
 FUZZ_BINS  := $(patsubst %.c,$(O)/%,$(FUZZ_SRCS))
 LAB_BINS   := $(patsubst tests/lab/%.c,$(O)/lab/%,$(LAB_SRCS))
 BENCH_BINS := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRCS))
+LIVE_BINS  := $(patsubst tests/live/%.c,$(O)/live/%,$(LIVE_SRCS))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -112,7 +115,7 @@ bench: ## print every figure that the README quotes (root; not a test)
 	$(Q)tests/bench/run.sh $(O)
 
 tools: $(LAB_BINS)
-tests: $(UNIT_BINS) $(FUZZ_BINS) $(BENCH_BINS)
+tests: $(UNIT_BINS) $(FUZZ_BINS) $(BENCH_BINS) $(LIVE_BINS)
 
 format: ## apply .clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
@@ -201,5 +204,10 @@ $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libflatpause.a
 	$(Q)mkdir -p $(@D)
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS)
+
+$(O)/live/%: $(O)/tests/live/%.o $(call obj,$(LIVE_HELPER_SRCS)) $(O)/libflatpause.a
+	$(Q)mkdir -p $(@D)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
 
 -include $(shell find $(O) -name '*.d' -not -path '$(O)/sanitize/*' -not -path '$(O)/static/*' 2>/dev/null)

@@ -29,6 +29,7 @@ struct cfg {
 	const char *api_sock;
 	const char *root;
 	const char *base;
+	const char *diff_dir;
 	const char *mode;
 	uint64_t timeout_ns;
 	uint32_t keep;
@@ -41,6 +42,8 @@ static const struct param params[] = {
 	      "where snap-1, snap-2, ... are made (required)"),
 	PARAM(struct cfg, base, "base", 'b', PARAM_STRING, "FILE",
 	      "diff: the memory file to start the chain from"),
+	PARAM(struct cfg, diff_dir, "diff-dir", 0, PARAM_STRING, "DIR",
+	      "diff: where the VMM writes the diff (default: --root)"),
 	PARAM(struct cfg, mode, "mode", 'm', PARAM_STRING, "diff|full",
 	      "what is written in the pause (default diff)"),
 	PARAM(struct cfg, keep, "keep", 'k', PARAM_U32, "N",
@@ -203,7 +206,8 @@ static int prepare(struct branch *b)
 	if (!err)
 		err = path_to(b->vmstate, "%s/vmstate.bin", b->dir);
 	if (!err)
-		err = path_to(b->diff_file, "%s/diff-%u.bin", b->cfg->root, b->index);
+		err = path_to(b->diff_file, "%s/diff-%u.bin",
+			      b->cfg->diff_dir ? b->cfg->diff_dir : b->cfg->root, b->index);
 	if (!err && mkdir(b->dir, 0755))
 		err = log_err(-errno, "cannot make %s", b->dir);
 	return err;

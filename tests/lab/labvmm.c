@@ -141,16 +141,19 @@ static void *vcpu_main(void *arg)
 	pthread_sigmask(SIG_SETMASK, NULL, &kickable);
 	sigdelset(&kickable, SIGRTMIN);
 	for (;;) {
-		enum vcpu_event *event = paused ? channel__recv(&v->events)
-						: channel__try_recv(&v->events);
+		const enum vcpu_event *event = paused ? channel__recv(&v->events)
+						      : channel__try_recv(&v->events);
+		bool quit;
 
 		if (!event) {
 			run_vcpu(v, &kickable);
 			continue;
 		}
+		/* *event is the sender's, and gone as soon as it has its answer */
 		paused = *event == VCPU_PAUSE;
+		quit = *event == VCPU_QUIT;
 		channel__send(&v->answers, v);
-		if (*event == VCPU_QUIT)
+		if (quit)
 			return NULL;
 	}
 }
