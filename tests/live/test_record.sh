@@ -44,6 +44,17 @@ check "--timeout: one that ignores SIGTERM too" exits_with 1 \
 check "-v: what the command prints goes to stderr" grep -aq seen-by-me "$scratch/big.err"
 check "-v: and not to stdout" bash -c "! grep -aq seen-by-me '$scratch/big.out'"
 
+# ---- the disk that a command turns out to write to is described ----
+if [ "$(stat -c %d /dev/shm)" != "$(stat -c %d "$PWD")" ]; then
+	shm=$(mktemp -d /dev/shm/flatpause-test-XXXXXX)
+	"$flatpause" record -o "$scratch/late.fpt" -- dd if=/dev/zero of="$shm/x" bs=4k count=1 2>/dev/null >&2
+	rm -rf "$shm"
+	check "a disk that is written to while recording is described" \
+		grep -aq 'disk.*fs_type":"tmpfs"' "$scratch/late.fpt"
+else
+	skip "a disk that is written to while recording is described" "/dev/shm is where we are"
+fi
+
 # ---- targets that end ----
 start_target
 short=$target

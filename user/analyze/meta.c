@@ -11,10 +11,10 @@
 
 #define DEFAULT_MIN_SLEEP_NS 100000
 
-static json_t *load_object(struct analysis *a, enum rec_type type)
+static json_t *load_object(struct analysis *a, enum rec_type type, uint32_t n)
 {
 	size_t size;
-	const char *text = trace_reader__chunk(a->r, type, 0, &size);
+	const char *text = trace_reader__chunk(a->r, type, n, &size);
 	json_t *o = text ? json_loadb(text, strnlen(text, size), JSON_REJECT_DUPLICATES, NULL)
 			 : NULL;
 
@@ -92,10 +92,23 @@ static void load_options(struct analysis *a, json_t *options)
 	a->samples = json_integer_value(json_object_get(options, "sample_hz")) > 0;
 }
 
+/* Disks that the targets turned out to write to are described when recording ends. */
+static int add_late_facts(struct analysis *a)
+{
+	json_t *late;
+	int err = 0;
+
+	for (uint32_t n = 1; !err && (late = load_object(a, REC_META, n)); n++) {
+		err = add_facts(&a->f->host, &a->f->host_cnt, json_object_get(late, "host"));
+		json_decref(late);
+	}
+	return err;
+}
+
 int meta__load(struct analysis *a)
 {
 	struct findings *f = a->f;
-	json_t *meta = load_object(a, REC_META), *cost = load_object(a, REC_COST);
+	json_t *meta = load_object(a, REC_META, 0), *cost = load_object(a, REC_COST, 0);
 	const char *version = string_of(json_object_get(meta, "tool"), "version");
 	int err;
 
@@ -103,6 +116,8 @@ int meta__load(struct analysis *a)
 	err = finding_set(&f->tool_version, version[0] ? version : FLATPAUSE_VERSION);
 	if (!err)
 		err = add_facts(&f->host, &f->host_cnt, json_object_get(meta, "host"));
+	if (!err)
+		err = add_late_facts(a);
 	if (!err)
 		err = add_hooks(f, json_object_get(meta, "hooks"));
 	if (!err)

@@ -164,6 +164,12 @@ int capture__each_frame(struct capture *c, int (*fn)(void *ctx, uint32_t tgid, u
 	return 0;
 }
 
+const uint32_t *capture__written_devices(const struct capture *c, size_t *cnt)
+{
+	*cnt = c->devices_cnt;
+	return c->devices;
+}
+
 void capture__close(struct capture *c)
 {
 	if (!c)

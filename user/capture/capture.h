@@ -75,6 +75,10 @@ void capture__loss(const struct capture *c, struct capture_loss *loss);
 int capture__each_frame(struct capture *c, int (*fn)(void *ctx, uint32_t tgid, uint64_t addr),
 			void *ctx);
 
+/* Devices (as ev_open.dev) of the first files that targets opened for writing, each once. */
+#define CAPTURE_DEVICES 8
+const uint32_t *capture__written_devices(const struct capture *c, size_t *cnt);
+
 /* Detaches and frees. NULL is fine. */
 void capture__close(struct capture *c);
 

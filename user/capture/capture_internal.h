@@ -48,6 +48,8 @@ struct capture {
 
 	struct trace_writer *writer; /* NULL until started */
 	struct frame_set frames;
+	uint32_t devices[CAPTURE_DEVICES]; /* that targets write to */
+	size_t devices_cnt;
 	bool started, stopped;
 };
 

@@ -2,6 +2,7 @@
 /* From the rings to the trace. Rings are read on a timer: a wake-up per record would triple cost. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,18 @@ static int note_frames(struct capture *c, const struct ev_stack *s, size_t size)
 	return 0;
 }
 
+/* Which disks a recording is about is known for sure only once the targets write to them. */
+static void note_device(struct capture *c, const struct ev_open *o, size_t size)
+{
+	if (size < sizeof(*o) || !o->ino || (o->oflags & O_ACCMODE) == O_RDONLY)
+		return;
+	for (size_t i = 0; i < c->devices_cnt; i++)
+		if (c->devices[i] == o->dev)
+			return;
+	if (c->devices_cnt < CAPTURE_DEVICES)
+		c->devices[c->devices_cnt++] = o->dev;
+}
+
 static int on_record(void *ctx, void *data, size_t size)
 {
 	const struct cpu_ring *ring = ctx;
@@ -39,6 +52,8 @@ static int on_record(void *ctx, void *data, size_t size)
 		err = note_frames(c, data, size);
 		if (err)
 			return err;
+	} else if (h->kind == EV_OPEN) {
+		note_device(c, data, size);
 	}
 	return trace_writer__event(c->writer, ring->cpu, data, size);
 }

@@ -107,10 +107,11 @@ static void find_preempt_count(struct kernel_shape *s, const struct btf *btf)
 }
 
 /*
- * Kernel text from the tracepoint to our program: its frames are ours, not the target's. Ranges
- * stay empty where addresses are hidden; then the frames stay, and can be told by name.
+ * Kernel text from the tracepoint to our program: its frames are ours, not the target's; and the
+ * scheduler's. Ranges stay empty where addresses are hidden: then own frames stay, and can be told
+ * by name, and the scheduler's are missing.
  */
-static void find_own_text(struct kernel_shape *s)
+static void find_text(struct kernel_shape *s)
 {
 	static const char *const starts[FP_OWN_TEXT_RANGES] = { "bpf_trace_run",
 								"__traceiter_sched_switch",
@@ -124,6 +125,10 @@ static void find_own_text(struct kernel_shape *s)
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%" SCNx64 " %c %127s", &addr, &type, name) != 3 || !addr)
 			continue;
+		if (!strcmp(name, "__sched_text_start"))
+			s->sched_text.begin = addr;
+		else if (!strcmp(name, "__sched_text_end"))
+			s->sched_text.end = addr;
 		for (int i = 0; i < FP_OWN_TEXT_RANGES && starts[i]; i++) {
 			struct text_range *r = &s->own_text[i];
 
@@ -196,7 +201,7 @@ int kernel_shape__read(struct kernel_shape *s, bool probe_fentry)
 	s->block_queue_arg = param_is_struct(btf, "block_rq_issue", 1, "request_queue");
 	s->bdp_dtc = param_is_struct(btf, "balance_dirty_pages", 2, "dirty_throttle_control");
 	find_preempt_count(s, btf);
-	find_own_text(s);
+	find_text(s);
 	/* The resolution of the coarse clock is the tick. */
 	clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy);
 	s->jiffy_ns = jiffy.tv_nsec;

@@ -15,8 +15,9 @@ struct kernel_shape {
 	int64_t preempt_distance; /* of the preempt count from `runqueues` */
 	uint64_t jiffy_ns;
 	struct text_range own_text[FP_OWN_TEXT_RANGES];
-	int fentry_err;	    /* 0 = a trampoline loads; else the -errno of the refusal */
-	struct btf *btf[3]; /* vmlinux, then the modules that may hold what we hook */
+	struct text_range sched_text; /* what the kernel leaves out of a sleeper's stack */
+	int fentry_err;		      /* 0 = a trampoline loads; else the -errno of the refusal */
+	struct btf *btf[3];	      /* vmlinux, then the modules that may hold what we hook */
 	int btf_cnt;
 };
 

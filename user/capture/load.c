@@ -153,6 +153,7 @@ static void set_constants(struct capture *c)
 	ro->cfg_preempt_known = s->preempt_known;
 	ro->cfg_preempt_distance = s->preempt_distance;
 	memcpy((void *)ro->cfg_own_text, s->own_text, sizeof(s->own_text));
+	memcpy((void *)&ro->cfg_sched_text, &s->sched_text, sizeof(s->sched_text));
 }
 
 static int open_object(struct capture *c)

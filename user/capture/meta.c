@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "../cli/verb.h"
 #include "../host/cgroup.h"
@@ -10,24 +11,25 @@
 #include "../log.h"
 #include "output.h"
 
-int collect_facts(struct facts *f, const struct recorder_opts *opts, const struct targets *t)
+int collect_facts(struct facts *f, const struct recorder_opts *opts, const struct targets *t,
+		  struct disks *disks)
 {
-	struct disks disks = { .cnt = 0 };
 	int err;
 
+	disks->cnt = 0;
 	facts__host(f, "");
 	for (size_t i = 0; i < opts->disks_cnt; i++) {
-		err = disks__add_path(&disks, opts->disks[i]);
+		err = disks__add_path(disks, opts->disks[i]);
 		if (err)
 			return log_err(err, "--disk %s", opts->disks[i]);
 	}
 	for (size_t i = 0; i < targets__cnt(t); i++) {
 		facts__process(f, "", targets__pid(t, i));
-		disks__add_process(&disks, targets__pid(t, i));
+		disks__add_process(disks, targets__pid(t, i));
 	}
 	if (opts->command) /* it starts in our directory and control group */
-		disks__add_path(&disks, ".");
-	facts__disks(f, "", &disks);
+		disks__add_path(disks, ".");
+	facts__disks(f, "", disks, 0);
 	return f->err ? log_err(f->err, "facts of the host") : 0;
 }
 
@@ -112,6 +114,22 @@ json_t *build_meta(const struct recorder_opts *opts, const struct capture *c,
 			 "options", options_json(opts), "hooks", hooks_json(c), "window",
 			 opts->window ?: "auto", "command", command_json(opts->command), "targets",
 			 targets_json(t));
+}
+
+json_t *build_late_meta(const struct capture *c, struct disks *described)
+{
+	struct facts facts = { .cnt = 0 };
+	size_t cnt, before = described->cnt;
+	const uint32_t *devs = capture__written_devices(c, &cnt);
+	json_t *o = NULL;
+
+	for (size_t i = 0; i < cnt; i++)
+		disks__add(described, makedev(devs[i] >> 20, devs[i] & 0xfffff));
+	facts__disks(&facts, "", described, before);
+	if (facts.cnt && !facts.err)
+		o = json_pack("{s:o}", "host", facts_json(&facts));
+	facts__free(&facts);
+	return o;
 }
 
 void warn_of_shared_disk(const struct recorder_opts *opts, const struct targets *t)

@@ -4,12 +4,20 @@
 #define FLATPAUSE_META_H
 
 #include <jansson.h>
+#include "../host/disk.h"
 #include "../host/facts.h"
 #include "recorder.h"
 #include "targets.h"
 
-/* The facts of the host, of the targets and of the disks behind them. 0 or -ENOMEM. */
-int collect_facts(struct facts *f, const struct recorder_opts *opts, const struct targets *t);
+/*
+ * The facts of the host, of the targets and of the disks behind them; `described` are those disks.
+ * 0 or -errno (said).
+ */
+int collect_facts(struct facts *f, const struct recorder_opts *opts, const struct targets *t,
+		  struct disks *described);
+
+/* {"host"} with the disks that targets wrote to and that `described` lacks; NULL = none. */
+json_t *build_late_meta(const struct capture *c, struct disks *described);
 
 /* {"tool","host","options","hooks","window","command","targets"}; NULL = no memory. */
 json_t *build_meta(const struct recorder_opts *opts, const struct capture *c,

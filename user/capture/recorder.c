@@ -36,6 +36,7 @@ struct recorder {
 	struct trace_writer *writer;
 	struct marks *marks;
 	int lock_fd;
+	struct disks disks; /* described in REC_META */
 	struct cost cost;
 	uint64_t next_drain_ns;
 	uint64_t next_housekeeping_ns;
@@ -77,7 +78,7 @@ static int write_json(struct trace_writer *w, enum rec_type type, json_t *o)
 static int recorder__write_meta(struct recorder *r)
 {
 	struct facts facts = { .cnt = 0 };
-	int err = collect_facts(&facts, &r->opts, r->targets);
+	int err = collect_facts(&facts, &r->opts, r->targets, &r->disks);
 
 	if (!err)
 		err = write_json(r->writer, REC_META,
@@ -391,10 +392,18 @@ int recorder__run(struct recorder *r, uint32_t sweep, uint32_t index, char *cons
 	/* Between BRANCHes there is time for names, and to see what libraries targets have loaded. */
 	err = capture__drain(r->capture);
 	err = err < 0 ? err : write_ended_symbols(r->capture, r->targets, r->writer);
-	return err ?: targets__refresh(r->targets, r->writer);
+	targets__refresh(r->targets);
+	return err;
 }
 
 /* ---- the end ---- */
+
+static int recorder__write_late_meta(struct recorder *r)
+{
+	json_t *late = build_late_meta(r->capture, &r->disks);
+
+	return late ? write_json(r->writer, REC_META, late) : 0;
+}
 
 static int recorder__write_loss(struct recorder *r)
 {
@@ -448,12 +457,15 @@ static int recorder__end(struct recorder *r, uint64_t *end_ns)
 
 	if (r->marks && !full)
 		err = marks__receive(r->marks, r->writer);
-	step = targets__refresh(r->targets, r->writer);
+	targets__refresh(r->targets);
+	step = targets__write_maps(r->targets, r->writer);
 	err = err ?: step;
 	step = capture__stop(r->capture, end_ns);
 	err = err ?: step;
 	cost__recording_done(&r->cost);
 	step = recorder__write_loss(r);
+	err = err ?: step;
+	step = recorder__write_late_meta(r);
 	err = err ?: step;
 	step = write_symbols(r->capture, r->targets, r->writer);
 	err = err ?: step;

@@ -198,15 +198,20 @@ void targets__free(struct targets *t)
 }
 
 /* A process that is going has no mappings left; what was read before stays. */
-static int target__read_maps(struct target *v, struct trace_writer *w)
+static bool target__read_maps(struct target *v)
 {
 	struct proc_maps *maps = NULL;
 
 	if (proc_maps__read(&maps, v->pid))
-		return 0;
+		return false;
 	proc_maps__free(v->maps);
 	v->maps = maps;
-	return proc_maps__write(maps, w);
+	return true;
+}
+
+static int target__snapshot(struct target *v, struct trace_writer *w)
+{
+	return target__read_maps(v) ? proc_maps__write(v->maps, w) : 0;
 }
 
 static int arm_from(struct targets *t, size_t from, struct capture *c, struct trace_writer *w)
@@ -220,7 +225,7 @@ static int arm_from(struct targets *t, size_t from, struct capture *c, struct tr
 			continue;
 		}
 		if (!err)
-			err = target__read_maps(v, w);
+			err = target__snapshot(v, w);
 		if (!err)
 			err = proc__write_fds(w, v->pid);
 		if (err && err != -ESRCH && err != -ENOENT)
@@ -289,7 +294,7 @@ static int watch_process(void *ctx, pid_t pid)
 	if (!v)
 		return 0;
 	v->before_exec = runs_our_program(pid);
-	return target__read_maps(v, g->w);
+	return target__snapshot(v, g->w);
 }
 
 int targets__watch_group(struct targets *t, pid_t pgid, struct trace_writer *w)
@@ -299,13 +304,20 @@ int targets__watch_group(struct targets *t, pid_t pgid, struct trace_writer *w)
 	return each_process(watch_process, &g);
 }
 
-int targets__refresh(struct targets *t, struct trace_writer *w)
+void targets__refresh(struct targets *t)
+{
+	for (size_t i = 0; i < t->cnt; i++)
+		if (t->v[i].found && !t->v[i].gone)
+			target__read_maps(&t->v[i]);
+}
+
+int targets__write_maps(struct targets *t, struct trace_writer *w)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < t->cnt && !err; i++)
-		if (t->v[i].found && !t->v[i].gone)
-			err = target__read_maps(&t->v[i], w);
+		if (t->v[i].found && t->v[i].maps)
+			err = proc_maps__write(t->v[i].maps, w);
 	return err;
 }
 

@@ -35,7 +35,10 @@ int targets__rescan(struct targets *t, struct capture *c, struct trace_writer *w
 int targets__watch_group(struct targets *t, pid_t pgid, struct trace_writer *w);
 
 /* Reads again the mappings of those that live: libraries may have come. */
-int targets__refresh(struct targets *t, struct trace_writer *w);
+void targets__refresh(struct targets *t);
+
+/* Writes the mappings as they were read last, of those found. 0 or -errno. */
+int targets__write_maps(struct targets *t, struct trace_writer *w);
 
 size_t targets__cnt(const struct targets *t);
 pid_t targets__pid(const struct targets *t, size_t i); /* those found, not the command's */

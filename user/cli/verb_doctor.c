@@ -176,7 +176,7 @@ static int collect(const struct doctor_opts *o, struct diagnosis *d)
 		if (err)
 			return log_err(err, "--disk %s", o->disks.v[i]);
 	}
-	facts__disks(&d->facts, "", &disks);
+	facts__disks(&d->facts, "", &disks, 0);
 	return d->facts.err;
 }
 

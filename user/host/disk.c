@@ -285,6 +285,17 @@ static void add_stacking(const struct disk_facts *d, const char *sys, struct dis
 		closedir(dir);
 }
 
+/* /dev/null, pipes, /proc: nothing that a snapshot is written to. */
+static bool is_pseudo(const struct mount *m)
+{
+	static const char *const types[] = { "devtmpfs", "devpts", "proc", "sysfs", "mqueue" };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (!strcmp(m->type, types[i]))
+			return true;
+	return !m->found && m->major == 0;
+}
+
 static void add_disk(struct facts *f, const char *root, dev_t dev, struct disks *below)
 {
 	struct disk_facts d = { .f = f, .root = root };
@@ -297,6 +308,10 @@ static void add_disk(struct facts *f, const char *root, dev_t dev, struct disks 
 		return;
 	}
 	find_mount(root, dev, m);
+	if (is_pseudo(m)) {
+		free(m);
+		return;
+	}
 	snprintf(sys, sizeof(sys), "/sys/dev/block/%u:%u", major(dev), minor(dev));
 	snprintf(text, sizeof(text), "%u:%u", major(dev), minor(dev));
 	block = device_name(root, sys, name);
@@ -317,14 +332,14 @@ static void add_disk(struct facts *f, const char *root, dev_t dev, struct disks 
 	free(m);
 }
 
-void facts__disks(struct facts *f, const char *root, const struct disks *d)
+void facts__disks(struct facts *f, const char *root, struct disks *d, size_t from)
 {
-	struct disks all = *d;
+	size_t most = d->cnt + STACKING_MAX;
 
-	/* `all` grows while we walk it: each disk appends what it lies on. */
-	for (size_t i = 0; i < all.cnt && i < d->cnt + STACKING_MAX; i++)
-		add_disk(f, root, all.v[i], &all);
-	if (all.overflow)
+	/* The list grows while we walk it: each disk appends what it lies on. */
+	for (size_t i = from; i < d->cnt && i < most; i++)
+		add_disk(f, root, d->v[i], d);
+	if (d->overflow)
 		facts__add(f, "disks.more", "more than %d disks: the rest is not described",
 			   DISKS_MAX);
 }

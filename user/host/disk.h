@@ -26,7 +26,10 @@ int disks__add_process(struct disks *d, pid_t pid);
 /* The devices of open regular files that `pid` may write to, and of its working directory. */
 bool process_writes_to(pid_t pid, dev_t dev);
 
-/* Adds "disk.<name>.*" for each of them, and for what they are stacked on. */
-void facts__disks(struct facts *f, const char *root, const struct disks *d);
+/*
+ * Adds "disk.<name>.*" for those from d->v[from] on, and for what they are stacked on, which joins
+ * the list.
+ */
+void facts__disks(struct facts *f, const char *root, struct disks *d, size_t from);
 
 #endif

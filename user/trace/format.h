@@ -35,7 +35,7 @@ struct rec_file {
 };
 
 enum rec_type {
-	REC_META = 1,	/* JSON object: tool, host, options, hooks (struct meta below) */
+	REC_META = 1,	/* JSON object: tool, host, options, hooks; later ones only add to "host" */
 	REC_EVENTS = 2, /* struct rec_events, then ev_* records of one CPU, in order */
 	REC_KSYMS = 3,	/* struct rec_ksyms: kernel symbols that occur */
 	REC_MAPS = 4,	/* struct rec_maps: one process's mappings */

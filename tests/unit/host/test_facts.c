@@ -153,7 +153,7 @@ static void test_partition(void **state)
 	disks__add(&d, makedev(8, 2));
 	disks__add(&d, makedev(8, 2)); /* each once */
 	assert_int_equal(d.cnt, 1);
-	facts__disks(&f, root, &d);
+	facts__disks(&f, root, &d, 0);
 	assert_fact(&f, "disk.sda2.dev", "8:2");
 	assert_fact(&f, "disk.sda2.mount", "/srv/vm");
 	assert_fact(&f, "disk.sda2.fs_type", "ext4");
@@ -183,10 +183,11 @@ static void test_stacking(void **state)
 	put("/sys/devices/virtual/block/dm-0/slaves/sda2/dev", "8:2\n");
 	disks__add(&d, makedev(7, 3));
 	disks__add(&d, makedev(253, 0));
-	facts__disks(&f, root, &d);
+	facts__disks(&f, root, &d, 0);
 	assert_fact(&f, "disk.loop3.loop.backing_file", "/srv/image");
 	assert_fact(&f, "disk.dm-0.below", "sda2");
 	assert_fact(&f, "disk.sda2.rotational", "1");
+	assert_int_equal(d.cnt, 3); /* what lies below joined, so that it is not described twice */
 	facts__free(&f);
 }
 
@@ -197,9 +198,23 @@ static void test_device_without_a_disk(void **state)
 
 	put("/proc/self/mountinfo", "22 27 0:40 / /dev/shm rw - tmpfs tmpfs rw,size=1k\n");
 	disks__add(&d, makedev(0, 40));
-	facts__disks(&f, root, &d);
+	facts__disks(&f, root, &d, 0);
 	assert_fact(&f, "disk.0:40.fs_type", "tmpfs");
 	assert_null(facts__get(&f, "disk.0:40.rotational"));
+	facts__free(&f);
+}
+
+/* /dev/null is opened for writing by everybody, and is no disk. */
+static void test_pseudo_file_systems_are_left_out(void **state)
+{
+	struct disks d = { .cnt = 0 };
+	struct facts f = { .cnt = 0 };
+
+	put("/proc/self/mountinfo", "22 27 0:6 / /dev rw - devtmpfs devtmpfs rw\n");
+	disks__add(&d, makedev(0, 6));
+	disks__add(&d, makedev(0, 99)); /* a pipe: mounted nowhere */
+	facts__disks(&f, root, &d, 0);
+	assert_int_equal(f.cnt, 0);
 	facts__free(&f);
 }
 
@@ -211,7 +226,7 @@ static void test_many_disks_are_bounded(void **state)
 	for (unsigned int i = 0; i < 3 * DISKS_MAX; i++)
 		disks__add(&d, makedev(8, i));
 	assert_int_equal(d.cnt, DISKS_MAX);
-	facts__disks(&f, root, &d);
+	facts__disks(&f, root, &d, 0);
 	assert_non_null(facts__get(&f, "disks.more"));
 	facts__free(&f);
 }
@@ -294,7 +309,7 @@ static void test_hostile_files(void **state)
 	put_link("/sys/dev/block/8:0", "self");
 	facts__host(&f, root);
 	disks__add(&d, makedev(8, 0));
-	facts__disks(&f, root, &d);
+	facts__disks(&f, root, &d, 0);
 	facts__process(&f, root, 77);
 	assert_int_equal(f.err, 0);
 	assert_fact(&f, "kernel", "a");
@@ -326,6 +341,7 @@ int main(void)
 		WITH_ROOT(test_partition),
 		WITH_ROOT(test_stacking),
 		WITH_ROOT(test_device_without_a_disk),
+		WITH_ROOT(test_pseudo_file_systems_are_left_out),
 		WITH_ROOT(test_many_disks_are_bounded),
 		WITH_ROOT(test_cgroup_v2),
 		WITH_ROOT(test_cgroup_v1),
