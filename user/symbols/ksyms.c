@@ -37,28 +37,27 @@ static bool is_padding(const char *name)
 	return !strncmp(name, "__pfx_", 6) || !strncmp(name, "__cfi_", 6);
 }
 
+/* "ffffffff81000000 T _text" or, of a module, "... t name\t[module]" */
 static int parse_line(struct ksyms *k, const char *line, bool *visible)
 {
-	unsigned long long addr;
 	struct ksym sym = { 0 };
 	struct ksym *grown;
-	int name_at = 0, err;
-	char type;
+	char *rest;
+	int err;
 
-	if (sscanf(line, "%llx %c %n", &addr, &type, &name_at) < 2 || !name_at)
+	sym.addr = strtoull(line, &rest, 16);
+	if (rest == line || rest[0] != ' ' || !rest[1] || rest[2] != ' ')
 		return 0;
-	*visible = *visible || addr;
-	line += name_at;
-	if (!addr || !is_text(type) || is_padding(line))
+	*visible = *visible || sym.addr;
+	if (!sym.addr || !is_text(rest[1]) || is_padding(rest + 3))
 		return 0;
-	err = names__add(&k->names, line, strcspn(line, " \t\n"), &sym.name);
+	sym.global = isupper((unsigned char)rest[1]);
+	err = names__add(&k->names, rest + 3, strcspn(rest + 3, " \t\n"), &sym.name);
 	if (err)
 		return err;
 	grown = grow_list(k->syms, k->cnt, &k->cap, sizeof(*k->syms));
 	if (!grown)
 		return -ENOMEM;
-	sym.addr = addr;
-	sym.global = isupper((unsigned char)type);
 	k->syms = grown;
 	k->syms[k->cnt++] = sym;
 	return 0;
