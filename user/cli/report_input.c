@@ -205,10 +205,13 @@ static int add_arm(struct summary *s, struct comparison *c, const char *label, c
 	if (!err)
 		err = finding_set(&arm->text, "");
 	if (!err)
-		err = finding_set(&arm->curve.why, "");
-	if (!err)
 		err = load_trace(s, json, arm);
-	return err ? err : fill_curve(s, c->name, json, arm);
+	if (!err)
+		err = fill_curve(s, c->name, json, arm);
+	/* An arm of which nothing is known has no curve to speak of. */
+	if (!err && !arm->curve.why)
+		err = finding_set(&arm->curve.why, "");
+	return err;
 }
 
 static struct arm *arm_of_kind(const struct comparison *c, enum arm_kind kind)
