@@ -18,7 +18,7 @@
 /* What all arrangements share. */
 struct rank_frame {
 	uint32_t sweeps, windows, margin;
-	int64_t *ranks; /* sweeps * windows, as centre_ranks() gives them */
+	int32_t *ranks; /* sweeps * windows, as centre_ranks() gives them */
 	int64_t *late;	/* per split: the sum of the ranks after it, of all sweeps */
 	double *scale;	/* per split: what makes the sum a standard normal at large */
 	bool ties;
@@ -37,7 +37,7 @@ static int compare_indexed(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int centre_ranks(const double *y, uint32_t windows, int64_t *ranks)
+int centre_ranks(const double *y, uint32_t windows, int32_t *ranks)
 {
 	struct indexed *sorted = malloc(windows * sizeof(*sorted));
 	int ties = 0;
@@ -52,7 +52,7 @@ int centre_ranks(const double *y, uint32_t windows, int64_t *ranks)
 			ties = 1;
 		/* Places i+1..j share the rank (i + 1 + j) / 2. */
 		for (uint32_t k = i; k < j; k++)
-			ranks[sorted[k].at] = (int64_t)i + 1 + j - (int64_t)(windows + 1);
+			ranks[sorted[k].at] = (int32_t)(i + 1 + j) - (int32_t)(windows + 1);
 	}
 	free(sorted);
 	return ties;
@@ -112,7 +112,7 @@ static int frame__init(struct rank_frame *f, const double *y, uint32_t sweeps, u
 }
 
 /* Adds one sweep's sums after each split, as its ranks stand now. */
-static void add_late_sums(struct rank_frame *f, const int64_t *ranks)
+static void add_late_sums(struct rank_frame *f, const int32_t *ranks)
 {
 	int64_t sum = 0;
 
@@ -186,7 +186,7 @@ struct enumeration {
  */
 static void enumerate(struct enumeration *e, uint32_t sweep, uint32_t place, int64_t sum)
 {
-	int64_t *ranks = e->f->ranks + (size_t)sweep * e->f->windows;
+	int32_t *ranks = e->f->ranks + (size_t)sweep * e->f->windows;
 
 	if (place == 0) {
 		if (sweep == 0)
@@ -196,7 +196,7 @@ static void enumerate(struct enumeration *e, uint32_t sweep, uint32_t place, int
 		return;
 	}
 	for (uint32_t i = 0; i < place; i++) {
-		int64_t picked = ranks[i];
+		int32_t picked = ranks[i];
 
 		ranks[i] = ranks[place - 1];
 		ranks[place - 1] = picked;
@@ -208,15 +208,27 @@ static void enumerate(struct enumeration *e, uint32_t sweep, uint32_t place, int
 	}
 }
 
-static void shuffle(struct curve_rng *rng, int64_t *v, uint32_t n)
+static void swap(int32_t *v, uint32_t i, uint32_t j)
 {
-	for (uint32_t i = n - 1; i > 0; i--) {
-		uint32_t j = curve_rng__below(rng, i + 1);
-		int64_t t = v[i];
+	int32_t t = v[i];
 
-		v[i] = v[j];
-		v[j] = t;
+	v[i] = v[j];
+	v[j] = t;
+}
+
+/* Fisher and Yates; each 64 random bits serve two places. */
+static void shuffle(struct curve_rng *rng, int32_t *v, uint32_t n)
+{
+	uint32_t i = n - 1;
+
+	for (; i > 1; i -= 2) {
+		uint64_t bits = curve_rng__next(rng);
+
+		swap(v, i, curve_rng__scale((uint32_t)(bits >> 32), i + 1));
+		swap(v, i - 1, curve_rng__scale((uint32_t)bits, i));
 	}
+	if (i == 1)
+		swap(v, 1, curve_rng__below(rng, 2));
 }
 
 static void draw(struct rank_frame *f, uint64_t seed, double *values, size_t draws)

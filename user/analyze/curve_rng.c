@@ -3,11 +3,6 @@
 
 #include <math.h>
 
-static uint64_t rotate_left(uint64_t x, int k)
-{
-	return (x << k) | (x >> (64 - k));
-}
-
 void curve_rng__init(struct curve_rng *rng, uint64_t seed)
 {
 	for (int i = 0; i < 4; i++) {
@@ -18,20 +13,6 @@ void curve_rng__init(struct curve_rng *rng, uint64_t seed)
 		rng->s[i] = z ^ (z >> 31);
 	}
 	rng->has_spare = false;
-}
-
-uint64_t curve_rng__next(struct curve_rng *rng)
-{
-	uint64_t *s = rng->s;
-	uint64_t result = rotate_left(s[1] * 5, 7) * 9, t = s[1] << 17;
-
-	s[2] ^= s[0];
-	s[3] ^= s[1];
-	s[1] ^= s[2];
-	s[0] ^= s[3];
-	s[2] ^= t;
-	s[3] = rotate_left(s[3], 45);
-	return result;
 }
 
 double curve_rng__uniform(struct curve_rng *rng)

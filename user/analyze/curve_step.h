@@ -45,6 +45,6 @@ int maxt_step__law(const struct null_key *key, struct null_law *law);
  * Twice the centred mid-ranks of one sweep, 2R - (N + 1): whole numbers, so that sums are exact.
  * Returns 1 if there were ties, 0 if none, -ENOMEM.
  */
-int centre_ranks(const double *y, uint32_t windows, int64_t *ranks);
+int centre_ranks(const double *y, uint32_t windows, int32_t *ranks);
 
 #endif

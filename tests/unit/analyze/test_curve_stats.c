@@ -51,7 +51,7 @@ static double mid_rank(const double *y, int n, int at)
 static void ranks_share_the_middle_when_tied(void **state)
 {
 	const double y[] = { 7, 3, 7, 1, 3, 3, 9 };
-	int64_t ranks[7];
+	int32_t ranks[7];
 
 	assert_int_equal(centre_ranks(y, 7, ranks), 1);
 	for (int i = 0; i < 7; i++)
