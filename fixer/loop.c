@@ -24,7 +24,7 @@ struct loop_cfg {
 	const char *control_command, *control_pid;
 	const char *between, *mitigations, *out, *scenario;
 	struct apply_cfg fix;
-	bool apply, try_all;
+	bool apply, try_all, force;
 	char **command;
 	int command_cnt;
 };
@@ -83,6 +83,16 @@ static int reset(struct loop *l, const char *label)
 	return 0;
 }
 
+/* What flatpause cannot do here, or was told wrongly, is ours to pass on. */
+static int status_err(int status)
+{
+	if (status == FP_EXIT_UNSUPPORTED)
+		return -EOPNOTSUPP;
+	if (status == FP_EXIT_USAGE)
+		return -EINVAL;
+	return status ? -EIO : 0;
+}
+
 static int sweep(struct loop *l, const char *label)
 {
 	const struct loop_cfg *c = l->cfg;
@@ -103,6 +113,8 @@ static int sweep(struct loop *l, const char *label)
 	run_args__option(&a, "--pause-from", c->pause_from);
 	run_args__option(&a, "--timeout", c->timeout);
 	run_args__option(&a, "-o", trace);
+	if (c->force)
+		run_args__add(&a, "--force");
 	run_args__add(&a, "--");
 	if (control) {
 		run_args__add(&a, "/bin/sh");
@@ -115,7 +127,9 @@ static int sweep(struct loop *l, const char *label)
 	status = run__wait(&a);
 	if (exiting)
 		return -EINTR;
-	return status ? log_err(-EIO, "the sweep '%s' failed (status %d)", label, status) : 0;
+	if (status)
+		log_err(0, "the sweep '%s' failed (status %d)", label, status);
+	return status_err(status);
 }
 
 static int diagnose(struct loop *l, const char *label, json_t **out)
@@ -466,6 +480,8 @@ static const struct param auto_params[] = {
 	      "where the snapshot directories are"),
 	PARAM(struct loop_cfg, out, "output", 'o', PARAM_STRING, "DIR",
 	      "traces, summary.json and report.html (default flatpause-auto)"),
+	PARAM(struct loop_cfg, force, "force", 0, PARAM_FLAG, NULL,
+	      "write over the traces of an earlier run"),
 	PARAM(struct loop_cfg, between, "between", 0, PARAM_STRING, "COMMAND",
 	      "run by a shell before each arm; FLATPAUSE_ARM says which"),
 	PARAM(struct loop_cfg, try_all, "try-all", 0, PARAM_FLAG, NULL,
