@@ -11,6 +11,7 @@ const volatile __u64 cfg_jiffy_ns = 4000000;
 const volatile __u32 cfg_own_tgid = 0;
 const volatile bool cfg_sys_exit = true;
 const volatile struct text_range cfg_own_text[FP_OWN_TEXT_RANGES] = {};
+const volatile struct text_range cfg_sched_text = {};
 
 const volatile __u32 cfg_switch_state_arg = SWITCH_STATE_LAST;
 const volatile __u32 cfg_block_queue_arg = 0;

@@ -31,6 +31,7 @@ extern const volatile __u64 cfg_jiffy_ns;
 extern const volatile __u32 cfg_own_tgid;
 extern const volatile bool cfg_sys_exit;
 extern const volatile struct text_range cfg_own_text[FP_OWN_TEXT_RANGES];
+extern const volatile struct text_range cfg_sched_text;
 
 /* ---- state that user space changes while it runs ---- */
 
@@ -89,10 +90,15 @@ COMMON_EXTERN struct {
 
 /* Frames that stand before the first kept one are overwritten by the record's header. */
 #define OWN_FRAMES_MAX 8
+#define SCHED_WORDS    64
 struct scratch {
 	u64 head[4];
 	u64 frames[FP_MAX_FRAMES + OWN_FRAMES_MAX];
 	u64 tail[8];
+	u64 words[SCHED_WORDS]; /* of a sleeper's stack, from its stack pointer on */
+	u64 sched[OWN_FRAMES_MAX];
+	volatile u32 sched_cnt;
+	volatile u32 met_first;
 };
 
 /* One for each context that can interrupt another on this CPU */
@@ -376,15 +382,15 @@ static __always_inline u64 stack_send(struct scratch *s, long bytes, u32 own, u3
 	if (bytes <= 0 || recording != REC_ON)
 		return 0;
 	cnt = (u32)bytes / 8;
-	if (own >= OWN_FRAMES_MAX || own >= cnt)
+	if (own > OWN_FRAMES_MAX || own >= cnt)
 		return 0;
 	cnt -= own;
 	if (cnt > FP_MAX_FRAMES)
 		cnt = FP_MAX_FRAMES;
 	hide_value(own);
-	own &= OWN_FRAMES_MAX - 1;
-	e = (struct ev_stack *)&s->head[0] + 0;
-	e = (void *)((u64 *)e + own);
+	if (own > OWN_FRAMES_MAX)
+		return 0;
+	e = (void *)(s->head + own);
 	id = stack_hash(e->frames, cnt, tgid);
 	if (bpf_map_lookup_elem(&stacks_seen, &id))
 		return id;
@@ -414,26 +420,80 @@ static __always_inline u64 kstack_current(void *prog_ctx, u32 tid, u8 ctx, u64 t
 	return bytes <= 0 ? 0 : stack_send(s, bytes, own_frames(s), 0, tid, ctx, ts_ns);
 }
 
+/*
+ * The kernel leaves the scheduler's own text out of a sleeping task's stack (stack_trace_save_tsk
+ * skips in_sched_functions): schedule_timeout, mutex and rwsem slow paths, wait_on_bit, which name
+ * the cause. Their return addresses stand between the stack pointer and the first frame that is
+ * told: whatever points into that text there is one of them. They are put right before
+ * frames[OWN_FRAMES_MAX]; their number is returned.
+ */
+static __always_inline u32 sched_frames(struct scratch *s, struct task_struct *task)
+{
+	u64 first = s->frames[OWN_FRAMES_MAX];
+	u32 cnt;
+
+	if (!cfg_sched_text.begin ||
+	    bpf_probe_read_kernel(s->words, sizeof(s->words), (void *)task_sp(task)))
+		return 0;
+	/* Counted in memory: the verifier would else follow every count to the end of the program. */
+	s->sched_cnt = 0;
+	s->met_first = false;
+	for (u32 i = 0; i < SCHED_WORDS; i++) {
+		u64 word = s->words[i];
+
+		if (word == first) {
+			s->met_first = true;
+			break;
+		}
+		if (word < cfg_sched_text.begin || word >= cfg_sched_text.end)
+			continue;
+		cnt = s->sched_cnt;
+		if (cnt < OWN_FRAMES_MAX)
+			s->sched[cnt] = word;
+		s->sched_cnt = cnt + 1;
+	}
+	/* Without the bound it would be guessing; and more than fit are not told either. */
+	cnt = s->sched_cnt;
+	if (!s->met_first || cnt > OWN_FRAMES_MAX)
+		return 0;
+	for (u32 i = 0; i < OWN_FRAMES_MAX; i++) {
+		u32 to = (OWN_FRAMES_MAX - cnt + i) & (OWN_FRAMES_MAX - 1);
+
+		if (i < cnt)
+			s->frames[to] = s->sched[i];
+	}
+	return cnt;
+}
+
 /* The kernel stack that a task sleeps on. */
 static __always_inline u64 kstack_of(struct task_struct *task, u32 tid, u8 ctx, u64 ts_ns)
 {
 	struct scratch *s = scratch_get(ctx);
+	long bytes;
+	u32 cnt;
 
 	if (!s)
 		return 0;
-	return stack_send(s, bpf_get_task_stack(task, s->frames, FP_MAX_FRAMES * 8, 0), 0, 0, tid,
-			  ctx, ts_ns);
+	bytes = bpf_get_task_stack(task, &s->frames[OWN_FRAMES_MAX], FP_MAX_FRAMES * 8, 0);
+	if (bytes <= 0)
+		return 0;
+	cnt = sched_frames(s, task);
+	return stack_send(s, bytes + OWN_FRAMES_MAX * 8, OWN_FRAMES_MAX - cnt, 0, tid, ctx, ts_ns);
 }
 
+/* The walk ends by following a frame pointer that leads nowhere: that fault is ours. */
 static __always_inline u64 ustack_current(void *prog_ctx, u32 tgid, u32 tid, u8 ctx, u64 ts_ns)
 {
 	struct scratch *s = scratch_get(ctx);
+	struct cpu_state *cpu = this_cpu();
+	long bytes;
 
-	if (!s)
+	if (!s || !cpu)
 		return 0;
-	return stack_send(s,
-			  bpf_get_stack(prog_ctx, s->frames, FP_MAX_FRAMES * 8, BPF_F_USER_STACK),
-			  0, tgid, tid, ctx, ts_ns);
+	cpu->probing++;
+	bytes = bpf_get_stack(prog_ctx, s->frames, FP_MAX_FRAMES * 8, BPF_F_USER_STACK);
+	cpu->probing--;
+	return stack_send(s, bytes, 0, tgid, tid, ctx, ts_ns);
 }
 
 /* ---- small records ---- */

@@ -167,6 +167,16 @@ static __always_inline void syscall_args(struct pt_regs *regs, u64 args[6])
 #endif
 }
 
+/* Where the stack of a task that does not run begins. */
+static __always_inline u64 task_sp(struct task_struct *task)
+{
+#if defined(__TARGET_ARCH_x86)
+	return task->thread.sp;
+#elif defined(__TARGET_ARCH_arm64)
+	return task->thread.cpu_context.sp;
+#endif
+}
+
 /* A 32-bit call on a 64-bit kernel: its numbers are not ours. */
 static __always_inline bool syscall_is_compat(struct task_struct *task)
 {

@@ -103,6 +103,10 @@ struct thread_info {
 	u32 cpu;
 };
 
+struct thread_struct {
+	unsigned long sp;
+};
+
 struct pt_regs {
 	unsigned long r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, sp;
 };
@@ -111,6 +115,14 @@ struct thread_info {
 	u32 cpu;
 	int preempt_count;
 	unsigned long flags;
+};
+
+struct cpu_context {
+	unsigned long sp;
+};
+
+struct thread_struct {
+	struct cpu_context cpu_context;
 };
 
 struct user_pt_regs {
@@ -136,7 +148,7 @@ struct task_struct {
 	char comm[16];
 	struct files_struct *files;
 	struct sched_info sched_info;
-	struct task_struct *real_parent;
+	struct thread_struct thread;
 };
 
 struct ext4_allocation_request {

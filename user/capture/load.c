@@ -192,6 +192,9 @@ static int try_load(struct capture *c, struct loaded_program **refused)
 	for (size_t i = 0; err && i < c->programs_cnt && !*refused; i++)
 		if (!c->programs[i].err && logs[i * LOG_BYTES] != LOG_UNTOUCHED)
 			*refused = &c->programs[i];
+	/* The verifier had more to say than the log takes: that is no lack of space. */
+	if (*refused && err == -ENOSPC)
+		err = -EINVAL;
 	if (*refused)
 		log_debug("%s refused (%s): %.*s", (*refused)->name, strerror(-err),
 			  (int)LOG_BYTES - 1, logs + (*refused - c->programs) * LOG_BYTES);

@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Capture with real BPF against processes whose doings are known. Run by test_capture.sh, which
+ * gives the directory of an ext4 on a device of its own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "recorded.h"
+#include "user/log.h"
+#include "workloads.h"
+
+static void record_it(struct recorded *r, int (*run)(void *))
+{
+	struct recorded_opts o = { .capture = usual_capture(), .run = run };
+
+	assert_int_equal(record_run(r, &o), 0);
+	assert_int_equal(r->err, 0);
+	assert_int_equal(r->lost, 0);
+	assert_true(WIFEXITED(r->status) && WEXITSTATUS(r->status) == 0);
+}
+
+static const struct told *told(const struct recorded *r)
+{
+	return r->mem;
+}
+
+/* The switch that ends the first sleep of `tid` that lasted at least SLEEP_NS */
+static const struct ev_switch *long_sleep(const struct recorded *r, uint32_t tid,
+					  uint64_t *sleep_ns)
+{
+	uint64_t out_ns = 0;
+
+	for (size_t i = 0; i < r->events_cnt; i++) {
+		const struct ev_switch *s = (const void *)r->events[i];
+
+		if (s->h.kind != EV_SWITCH)
+			continue;
+		if (s->next_tid == tid && out_ns && s->h.ts_ns - out_ns >= SLEEP_NS) {
+			*sleep_ns = out_ns;
+			return s;
+		}
+		if (s->h.tid == tid)
+			out_ns = s->prev_state && !(s->flags & EV_SWITCH_PREEMPT) ? s->h.ts_ns : 0;
+	}
+	return NULL;
+}
+
+static const struct ev_stack *user_stack_of(const struct recorded *r, uint32_t tid,
+					    uint64_t sleep_ns)
+{
+	const struct ev_sleep_ustack *u;
+	size_t pos = 0;
+
+	while ((u = recorded__next(r, &pos, EV_SLEEP_USTACK, tid)))
+		if (u->sleep_ns == sleep_ns)
+			return recorded__stack(r, u->ustack_id);
+	return NULL;
+}
+
+static bool within(uint64_t addr, void (*fn)(void))
+{
+	uint64_t begin = (uint64_t)(uintptr_t)fn;
+
+	return addr >= begin && addr < begin + NAP_BYTES;
+}
+
+static void check_long_sleep(const struct recorded *r, const char *frame)
+{
+	uint64_t sleep_ns = 0;
+	const struct ev_switch *s = long_sleep(r, told(r)->tid, &sleep_ns);
+	const struct ev_stack *stack;
+
+	assert_non_null(s);
+	assert_true(s->flags & EV_SWITCH_STACK_NEXT);
+	stack = recorded__stack(r, s->kstack_id);
+	assert_non_null(stack);
+	assert_int_equal(stack->tgid, 0);
+	assert_int_not_equal(stack_has(stack, frame), 0);
+	assert_int_not_equal(stack_has(stack, "__schedule"), 0);
+	stack = user_stack_of(r, told(r)->tid, sleep_ns);
+	assert_non_null(stack);
+	assert_int_equal(stack->tgid, r->pid);
+}
+
+static void nanosleep_has_both_stacks(void **state)
+{
+	struct recorded r;
+	const struct ev_stack *user;
+	uint64_t sleep_ns;
+
+	record_it(&r, sleep_by_nanosleep);
+	check_long_sleep(&r, "hrtimer_nanosleep");
+	assert_non_null(long_sleep(&r, told(&r)->tid, &sleep_ns));
+	user = user_stack_of(&r, told(&r)->tid, sleep_ns);
+#if defined(__x86_64__)
+	assert_true(user->frames_cnt >= 2);
+	assert_true(within(user->frames[0], nap_inner));
+	assert_true(within(user->frames[1], nap_outer));
+#endif
+	recorded__free(&r);
+}
+
+static void pipe_has_both_stacks(void **state)
+{
+	const struct ev_syscall *s;
+	struct recorded r;
+	size_t pos = 0;
+
+	record_it(&r, sleep_by_pipe);
+	check_long_sleep(&r, "anon_pipe_read");
+	while ((s = recorded__next(&r, &pos, EV_SYSCALL, told(&r)->tid)))
+		if (s->cls == FP_SYS_READ && s->fd == told(&r)->fd)
+			break;
+	assert_non_null(s);
+	assert_int_equal(s->ret, 1);
+	assert_int_equal(s->nr, SYS_read);
+	recorded__free(&r);
+}
+
+static bool was_woken_by(const struct recorded *r, uint32_t wakee, uint32_t waker)
+{
+	const struct ev_wake *w;
+	size_t pos = 0;
+
+	while ((w = recorded__next(r, &pos, EV_WAKE, waker)))
+		if (w->wakee_tid == wakee && w->h.ctx == EV_CTX_TASK)
+			return true;
+	return false;
+}
+
+static void futex_has_address_and_waker(void **state)
+{
+	const struct ev_futex *f, *wait = NULL;
+	struct recorded r;
+	size_t pos = 0;
+
+	record_it(&r, sleep_by_futex);
+	check_long_sleep(&r, "futex_wait");
+	while ((f = recorded__next(&r, &pos, EV_FUTEX, told(&r)->tid)))
+		if (f->uaddr == told(&r)->address && f->op == FUTEX_WAIT_PRIVATE)
+			wait = f;
+	assert_non_null(wait);
+	assert_true(was_woken_by(&r, told(&r)->tid, told(&r)->other_tid));
+	assert_false(was_woken_by(&r, told(&r)->other_tid, getpid()));
+	recorded__free(&r);
+}
+
+static void wakes_of_timers_have_no_waker(void **state)
+{
+	const struct ev_wake *w;
+	struct recorded r;
+	size_t pos = 0, timers = 0;
+
+	record_it(&r, sleep_by_nanosleep);
+	while ((w = recorded__next(&r, &pos, EV_WAKE, 0)))
+		timers += w->wakee_tid == (uint32_t)told(&r)->tid && w->h.ctx == EV_CTX_HARDIRQ;
+	assert_true(timers >= 1);
+	recorded__free(&r);
+}
+
+static void files_have_path_and_inode(void **state)
+{
+	const char path[] = SOME_FILE, path2[] = SOME_FILE ".renamed";
+	const struct ev_syscall_args *a;
+	const struct ev_open *e, *found = NULL, *failed = NULL;
+	const struct ev_path *renamed;
+	struct recorded r;
+	size_t pos = 0;
+
+	record_it(&r, use_files);
+	while ((e = recorded__next(&r, &pos, EV_OPEN, told(&r)->tid))) {
+		if (!strcmp(e->path, path))
+			found = e;
+		if (!strcmp(e->path, "/no/such/file"))
+			failed = e;
+	}
+	assert_non_null(found);
+	assert_int_equal(found->fd, told(&r)->fd);
+	assert_int_equal(found->ino, told(&r)->ino);
+	assert_int_equal(found->dev, told(&r)->dev);
+	assert_int_equal(found->oflags & (O_ACCMODE | O_CREAT | O_TRUNC),
+			 O_RDWR | O_CREAT | O_TRUNC);
+	assert_int_equal(found->dirfd, AT_FDCWD);
+	assert_non_null(failed);
+	assert_int_equal(failed->fd, -ENOENT);
+	assert_int_equal(failed->ino, 0);
+
+	pos = 0;
+	a = recorded__next(&r, &pos, EV_SYSCALL_ARGS, told(&r)->tid);
+	assert_non_null(a);
+	assert_int_equal(a->sys.cls, FP_SYS_FTRUNCATE);
+	assert_int_equal(a->sys.fd, told(&r)->fd);
+	assert_int_equal(a->args[0], 123456);
+
+	pos = 0;
+	renamed = recorded__next(&r, &pos, EV_PATH, told(&r)->tid);
+	assert_non_null(renamed);
+	assert_int_equal(renamed->ret, 0);
+	assert_string_equal(renamed->paths, path);
+	assert_string_equal(renamed->paths + renamed->old_len, path2);
+	assert_int_equal(renamed->new_len, sizeof(path2));
+	recorded__free(&r);
+}
+
+/* The text of the n-th request, or NULL */
+static const char *api_text(const struct recorded *r, size_t n)
+{
+	const struct ev_api *e = NULL;
+	size_t pos = 0;
+
+	for (size_t i = 0; i <= n; i++)
+		e = recorded__next(r, &pos, EV_API, told(r)->tid);
+	if (!e)
+		return NULL;
+	assert_int_equal(e->fd, told(r)->fd);
+	assert_true(e->len <= FP_MAX_API && sizeof(*e) + e->len <= e->h.size);
+	return e->data;
+}
+
+static bool begins(const char *s, const char *with)
+{
+	return s && !strncmp(s, with, strlen(with));
+}
+
+static void api_requests_are_seen(void **state)
+{
+	struct recorded r;
+
+	record_it(&r, serve_api);
+	assert_true(begins(api_text(&r, 0), "PATCH /vm HTTP/1.1"));
+	assert_non_null(strstr(api_text(&r, 0), "Paused"));
+	assert_true(begins(api_text(&r, 1), "PATCH /vm HTTP/1.1"));
+	assert_true(begins(api_text(&r, 2), "{\"state\": \"Resumed\"}"));
+	assert_true(begins(api_text(&r, 3), "{\"execute\": \"stop\"}"));
+	/* neither another request nor what came through a pipe */
+	assert_null(api_text(&r, 4));
+	recorded__free(&r);
+}
+
+static const struct ev_span *find_span(const struct recorded *r, uint16_t op)
+{
+	const struct ev_span *s;
+	size_t pos = 0;
+
+	while ((s = recorded__next(r, &pos, EV_SPAN, told(r)->tid)))
+		if (s->op == op && s->ino == told(r)->ino && s->dev == told(r)->dev)
+			return s;
+	return NULL;
+}
+
+/*
+ * Every request of the device that completes was issued before, and none completes twice. An
+ * empty one is a flush: the flush machinery issues another request in its place.
+ */
+static void check_requests(const struct recorded *r, uint64_t begin_ns, uint64_t end_ns)
+{
+	size_t completed = 0;
+
+	for (size_t i = 0; i < r->events_cnt; i++) {
+		const struct ev_rq *done = (const void *)r->events[i];
+		bool issued = false;
+
+		if (done->h.kind != EV_RQ || done->dev != told(r)->dev ||
+		    FP_ACT(done->rq_act) != FP_RQ_COMPLETE || !done->bytes ||
+		    done->h.ts_ns < begin_ns || done->h.ts_ns > end_ns)
+			continue;
+		completed++;
+		for (size_t j = i; j-- > 0 && !issued;) {
+			const struct ev_rq *e = (const void *)r->events[j];
+
+			if (e->h.kind != EV_RQ || FP_ID(e->rq_act) != FP_ID(done->rq_act) ||
+			    e->dev != done->dev)
+				continue;
+			if (FP_ACT(e->rq_act) == FP_RQ_COMPLETE)
+				break;
+			issued = FP_ACT(e->rq_act) == FP_RQ_ISSUE;
+		}
+		assert_true(issued);
+	}
+	assert_true(completed >= 1);
+}
+
+static void fsync_has_span_and_requests(void **state)
+{
+	const char *dir = getenv("FLATPAUSE_EXT4");
+	const struct ev_span *sync, *alloc, *pages;
+	struct recorded r;
+
+	if (!dir)
+		skip();
+	record_it(&r, sync_file);
+	sync = find_span(&r, FP_SPAN_EXT4_SYNC);
+	assert_non_null(sync);
+	assert_int_equal(sync->value_lo, 0);
+	assert_true(sync->begin_ns < sync->h.ts_ns);
+	alloc = find_span(&r, FP_SPAN_EXT4_ALLOC);
+	assert_non_null(alloc);
+	assert_true(alloc->value_lo >= 1);
+	pages = find_span(&r, FP_SPAN_EXT4_WRITEPAGES);
+	assert_non_null(pages);
+	assert_int_equal(pages->value_lo, 256);
+	/* allocation happens in writing out, which happens in the sync */
+	assert_true(sync->begin_ns <= pages->begin_ns && pages->begin_ns <= alloc->begin_ns);
+	assert_true(alloc->h.ts_ns <= pages->h.ts_ns && pages->h.ts_ns <= sync->h.ts_ns);
+	assert_non_null(find_span(&r, FP_SPAN_EXT4_TRUNCATE));
+	assert_non_null(find_span(&r, FP_SPAN_EXT4_FALLOCATE));
+	check_requests(&r, sync->begin_ns, sync->h.ts_ns);
+	recorded__free(&r);
+}
+
+static void lost_records_are_told_in_band(void **state)
+{
+	struct recorded_opts o = { .capture = usual_capture(),
+				   .run = many_calls,
+				   .drain_late = true };
+	uint64_t told_lost = 0, calls = 0;
+	const struct ev_syscall *s;
+	const struct ev_lost *l;
+	struct recorded r;
+	size_t pos = 0;
+
+	o.capture.ring_bytes = 64 << 10;
+	assert_int_equal(record_run(&r, &o), 0);
+	while ((l = recorded__next(&r, &pos, EV_LOST, 0))) {
+		assert_true(l->from_ns <= l->h.ts_ns);
+		told_lost += l->records;
+	}
+	pos = 0;
+	while ((s = recorded__next(&r, &pos, EV_SYSCALL, told(&r)->tid)))
+		calls += s->cls == FP_SYS_CLOSE;
+	assert_true(r.lost > 0);
+	assert_int_equal(told_lost, r.lost);
+	/* every call is either there or counted; a few other records may be lost as well */
+	assert_true(calls < MANY_CALLS);
+	assert_in_range(r.lost, MANY_CALLS - calls, MANY_CALLS - calls + 2000);
+	recorded__free(&r);
+}
+
+static void sleeper_throughout_is_seen(void **state)
+{
+	struct recorded_opts o = { .capture = usual_capture(),
+				   .run = sleep_in_futex_forever,
+				   .start_first = true,
+				   .stop_after_ms = 100 };
+	const struct ev_task_state *t;
+	struct recorded r;
+	size_t pos = 0;
+
+	assert_int_equal(record_run(&r, &o), 0);
+	t = recorded__next(&r, &pos, EV_TASK, told(&r)->tid);
+	assert_non_null(t);
+	assert_int_equal(t->tgid, r.pid);
+	assert_int_equal(t->flags, FP_TASK_TARGET);
+	assert_int_not_equal(t->state, 0);
+	assert_int_not_equal(stack_has(recorded__stack(&r, t->kstack_id), "futex_wait"), 0);
+	assert_int_equal(recorded__count(&r, EV_SWITCH, told(&r)->tid), 0);
+	recorded__free(&r);
+}
+
+static void open_calls_are_told_at_the_end(void **state)
+{
+	struct recorded_opts o = { .capture = usual_capture(),
+				   .run = sleep_in_pipe_forever,
+				   .stop_after_ms = 200 };
+	const struct ev_syscall *s, *open = NULL;
+	const struct ev_futex *f, *waiting = NULL;
+	struct recorded r;
+	size_t pos = 0;
+
+	assert_int_equal(record_run(&r, &o), 0);
+	while ((s = recorded__next(&r, &pos, EV_SYSCALL, told(&r)->tid)))
+		if (s->flags & EV_FLAG_OPEN)
+			open = s;
+	assert_non_null(open);
+	assert_int_equal(open->cls, FP_SYS_READ);
+	assert_int_equal(open->fd, told(&r)->fd);
+	assert_int_equal(open->h.ts_ns, r.end_ns);
+	assert_true(open->enter_ns < r.end_ns);
+	recorded__free(&r);
+
+	o.run = sleep_in_futex_forever;
+	assert_int_equal(record_run(&r, &o), 0);
+	pos = 0;
+	while ((f = recorded__next(&r, &pos, EV_FUTEX, told(&r)->tid)))
+		if (f->ret == FP_FUTEX_OPEN)
+			waiting = f;
+	assert_non_null(waiting);
+	assert_int_equal(waiting->uaddr, told(&r)->address);
+	recorded__free(&r);
+}
+
+static void threads_born_and_dead_inside(void **state)
+{
+	const struct ev_task *e;
+	struct recorded r;
+	size_t pos = 0;
+
+	record_it(&r, make_threads);
+	e = recorded__next(&r, &pos, EV_FORK, told(&r)->tid);
+	assert_non_null(e);
+	assert_int_equal(e->tid, told(&r)->other_tid);
+	assert_int_equal(e->tgid, r.pid);
+	assert_int_equal(recorded__count(&r, EV_EXIT, told(&r)->other_tid), 1);
+	assert_true(recorded__count(&r, EV_SWITCH, told(&r)->other_tid) >= 2);
+	/* the process itself ended too, and recording went on to a clean end */
+	assert_int_equal(recorded__count(&r, EV_EXIT, r.pid), 1);
+	recorded__free(&r);
+}
+
+static void children_are_no_targets_unless_asked(void **state)
+{
+	struct recorded r;
+
+	record_it(&r, make_child);
+	assert_int_equal(recorded__count(&r, EV_FORK, told(&r)->tid), 0);
+	assert_int_equal(recorded__count(&r, EV_SYSCALL, told(&r)->other_tid), 0);
+	recorded__free(&r);
+}
+
+static void names_given_later_are_told(void **state)
+{
+	const struct ev_task *e, *last = NULL;
+	struct recorded r;
+	size_t pos = 0;
+
+	record_it(&r, rename_thread);
+	while ((e = recorded__next(&r, &pos, EV_EXEC, told(&r)->tid)))
+		last = e;
+	assert_non_null(last);
+	assert_string_equal(last->comm, "fc_vcpu 7");
+	recorded__free(&r);
+}
+
+static void min_sleep_zero_takes_every_stack(void **state)
+{
+	struct recorded_opts o = { .capture = usual_capture(), .run = sleep_by_pipe };
+	const struct ev_switch *s;
+	struct recorded r;
+	size_t pos = 0, sleeps = 0;
+
+	o.capture.min_sleep_ns = 0;
+	o.capture.syscalls = false;
+	assert_int_equal(record_run(&r, &o), 0);
+	while ((s = recorded__next(&r, &pos, EV_SWITCH, told(&r)->tid))) {
+		const struct ev_stack *k;
+
+		/* A dying thread's switch is no sleep that anybody asks about. */
+		if (!(s->prev_state & 3) || (s->flags & EV_SWITCH_PREEMPT))
+			continue;
+		assert_int_not_equal(s->kstack_id, 0);
+		if (s->flags & EV_SWITCH_STACK_NEXT)
+			continue;
+		k = recorded__stack(&r, s->kstack_id);
+		assert_non_null(k);
+		/* our own frames are not in it */
+		assert_int_equal(stack_has(k, "bpf_trace_run") > 0, 0);
+		assert_int_equal(stack_has(k, "bpf_prog_") > 0, 0);
+		assert_int_not_equal(stack_has(k, "__schedule"), 0);
+		assert_non_null(user_stack_of(&r, told(&r)->tid, s->h.ts_ns));
+		sleeps++;
+	}
+	assert_true(sleeps >= 1);
+	recorded__free(&r);
+}
+
+static void samples_hit_what_runs(void **state)
+{
+	struct recorded_opts o = { .capture = usual_capture(), .run = burn };
+	const struct ev_sample *s;
+	struct recorded r;
+	size_t pos = 0, with_user = 0;
+
+	o.capture.sample_hz = 99;
+	assert_int_equal(record_run(&r, &o), 0);
+	while ((s = recorded__next(&r, &pos, EV_SAMPLE, told(&r)->tid)))
+		with_user += recorded__stack(&r, s->ustack_id) != NULL;
+	assert_true(with_user >= 1);
+	assert_int_equal(recorded__count(&r, EV_SAMPLE, getpid()), 0);
+	recorded__free(&r);
+}
+
+static void faults_are_the_targets_own(void **state)
+{
+	const struct ev_point *p;
+	struct recorded r;
+	size_t pos = 0, touched = 0;
+
+	record_it(&r, touch_memory);
+	while ((p = recorded__next(&r, &pos, EV_POINT, told(&r)->tid))) {
+		if (p->op == FP_POINT_FAULT_USER && p->id >= told(&r)->address &&
+		    p->id < told(&r)->address + 64 * 4096)
+			touched++;
+		/* the walk of a user stack ends at address 0: that fault is not the target's */
+		assert_false(p->op == FP_POINT_FAULT_KERNEL && p->id < 4096);
+	}
+	if (!touched) {
+		print_message("no fault tracepoint on this machine\n");
+		skip();
+	}
+	recorded__free(&r);
+}
+
+static void wrong_targets_are_refused(void **state)
+{
+	struct capture_opts o = usual_capture();
+	struct capture *c = NULL;
+
+	assert_int_equal(capture__open(&c, &o), 0);
+	assert_int_equal(capture__add_target(c, 4194303), -ESRCH);
+	assert_int_equal(capture__add_target(c, 0), -ESRCH);
+	assert_int_equal(capture__add_target(c, -5), -ESRCH);
+	assert_int_equal(capture__add_target(c, getpid()), -EINVAL);
+	capture__close(c);
+	capture__close(NULL);
+}
+
+static void wrong_options_are_refused(void **state)
+{
+	struct capture_opts o = usual_capture();
+	struct capture *c = NULL;
+
+	o.ring_bytes = 100000;
+	assert_int_equal(capture__open(&c, &o), -EINVAL);
+	assert_null(c);
+	o.ring_bytes = 16;
+	assert_int_equal(capture__open(&c, &o), -EINVAL);
+	o = usual_capture();
+	o.sample_hz = 1000000;
+	assert_int_equal(capture__open(&c, &o), -EINVAL);
+}
+
+/* Whatever this kernel refuses, each probe stands on some rung and says what that loses. */
+static void every_probe_has_a_rung(void **state)
+{
+	struct capture_opts o = usual_capture();
+	const struct capture_hook *h;
+	struct capture *c = NULL;
+	size_t cnt = 0;
+
+	o.upper_rungs = true;
+	o.sample_hz = 99;
+	assert_int_equal(capture__open(&c, &o), 0);
+	h = capture__hooks(c, &cnt);
+	assert_true(cnt >= 5);
+	for (size_t i = 0; i < cnt; i++) {
+		assert_string_not_equal(h[i].rung, "none");
+		assert_non_null(h[i].hook);
+		assert_true(!strcmp(h[i].rung, "best") || h[i].lost[0]);
+	}
+	capture__close(c);
+	assert_int_equal(capture__probe(&c, &o), 0);
+	assert_ptr_equal(capture__hooks(c, &cnt) != NULL, true);
+	capture__close(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nanosleep_has_both_stacks),
+		cmocka_unit_test(pipe_has_both_stacks),
+		cmocka_unit_test(futex_has_address_and_waker),
+		cmocka_unit_test(wakes_of_timers_have_no_waker),
+		cmocka_unit_test(files_have_path_and_inode),
+		cmocka_unit_test(api_requests_are_seen),
+		cmocka_unit_test(fsync_has_span_and_requests),
+		cmocka_unit_test(lost_records_are_told_in_band),
+		cmocka_unit_test(sleeper_throughout_is_seen),
+		cmocka_unit_test(open_calls_are_told_at_the_end),
+		cmocka_unit_test(threads_born_and_dead_inside),
+		cmocka_unit_test(children_are_no_targets_unless_asked),
+		cmocka_unit_test(names_given_later_are_told),
+		cmocka_unit_test(min_sleep_zero_takes_every_stack),
+		cmocka_unit_test(samples_hit_what_runs),
+		cmocka_unit_test(faults_are_the_targets_own),
+		cmocka_unit_test(wrong_targets_are_refused),
+		cmocka_unit_test(wrong_options_are_refused),
+		cmocka_unit_test(every_probe_has_a_rung),
+	};
+
+	log_init("live_capture", LOG_NORMAL);
+	return cmocka_run_group_tests_name("capture", tests, NULL, NULL);
+}

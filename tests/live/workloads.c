@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "workloads.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void sleep_ns(long ns)
+{
+	struct timespec ts = { 0, ns };
+
+	nanosleep(&ts, NULL);
+}
+
+/* A system call without a libc frame in between, so that the frame pointers are ours. */
+static long raw_nanosleep(const struct timespec *ts)
+{
+	return syscall(SYS_nanosleep, ts, NULL);
+}
+
+__attribute__((noinline, optimize("no-omit-frame-pointer", "no-optimize-sibling-calls"))) void
+nap_inner(void)
+{
+	struct timespec ts = { 0, SLEEP_NS };
+#if defined(__x86_64__)
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(SYS_nanosleep), "D"(&ts), "S"(NULL)
+			 : "rcx", "r11", "memory");
+#else
+	raw_nanosleep(&ts);
+#endif
+	__asm__ volatile("" ::: "memory");
+}
+
+__attribute__((noinline, optimize("no-omit-frame-pointer", "no-optimize-sibling-calls"))) void
+nap_outer(void)
+{
+	nap_inner();
+	__asm__ volatile("" ::: "memory");
+}
+
+int sleep_by_nanosleep(void *told)
+{
+	struct told *t = told;
+
+	t->tid = gettid();
+	(void)raw_nanosleep;
+	nap_outer();
+	return 0;
+}
+
+static void *write_late(void *arg)
+{
+	struct told *t = arg;
+
+	t->other_tid = gettid();
+	sleep_ns(SLEEP_NS);
+	return write(t->fd2, "x", 1) == 1 ? NULL : arg;
+}
+
+int sleep_by_pipe(void *told)
+{
+	struct told *t = told;
+	pthread_t writer;
+	int fds[2];
+	char c;
+
+	t->tid = gettid();
+	if (pipe(fds))
+		return 1;
+	t->fd = fds[0];
+	t->fd2 = fds[1];
+	if (pthread_create(&writer, NULL, write_late, t))
+		return 1;
+	if (read(fds[0], &c, 1) != 1)
+		return 1;
+	return pthread_join(writer, NULL);
+}
+
+static uint32_t futex_word;
+
+static void *wake_late(void *arg)
+{
+	struct told *t = arg;
+
+	t->other_tid = gettid();
+	sleep_ns(SLEEP_NS);
+	__atomic_store_n(&futex_word, 1, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &futex_word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	return NULL;
+}
+
+int sleep_by_futex(void *told)
+{
+	struct told *t = told;
+	pthread_t waker;
+
+	t->tid = gettid();
+	t->address = (uint64_t)(uintptr_t)&futex_word;
+	if (pthread_create(&waker, NULL, wake_late, t))
+		return 1;
+	while (!__atomic_load_n(&futex_word, __ATOMIC_SEQ_CST))
+		syscall(SYS_futex, &futex_word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+	return pthread_join(waker, NULL);
+}
+
+int sleep_in_futex_forever(void *told)
+{
+	struct told *t = told;
+
+	t->tid = gettid();
+	t->address = (uint64_t)(uintptr_t)&futex_word;
+	for (;;)
+		syscall(SYS_futex, &futex_word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+}
+
+int sleep_in_pipe_forever(void *told)
+{
+	struct told *t = told;
+	int fds[2];
+	char c;
+
+	t->tid = gettid();
+	if (pipe(fds))
+		return 1;
+	t->fd = fds[0];
+	return read(fds[0], &c, 1) != 1;
+}
+
+int use_files(void *told)
+{
+	struct told *t = told;
+	struct stat st;
+
+	t->tid = gettid();
+	if (open("/no/such/file", O_RDONLY) >= 0)
+		return 1;
+	t->fd = open(SOME_FILE, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	if (t->fd < 0 || fstat(t->fd, &st))
+		return 1;
+	t->ino = st.st_ino;
+	t->dev = (uint32_t)(major(st.st_dev) << 20 | minor(st.st_dev));
+	if (ftruncate(t->fd, 123456) || write(t->fd, "hello", 5) != 5)
+		return 1;
+	if (rename(SOME_FILE, SOME_FILE ".renamed"))
+		return 1;
+	return close(t->fd) || unlink(SOME_FILE ".renamed");
+}
+
+int sync_file(void *told)
+{
+	struct told *t = told;
+	char *block = calloc(1, 1 << 20);
+	struct stat st;
+	char path[256];
+	int err;
+
+	t->tid = gettid();
+	snprintf(path, sizeof(path), "%s/file", getenv("FLATPAUSE_EXT4"));
+	t->fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	if (!block || t->fd < 0 || fstat(t->fd, &st))
+		return 1;
+	memset(block, 'x', 1 << 20);
+	t->ino = st.st_ino;
+	t->dev = (uint32_t)(major(st.st_dev) << 20 | minor(st.st_dev));
+	err = write(t->fd, block, 1 << 20) != 1 << 20 || fsync(t->fd) || ftruncate(t->fd, 0) ||
+	      fallocate(t->fd, 0, 0, 1 << 20);
+	free(block);
+	return err || close(t->fd) || unlink(path);
+}
+
+static int pass(int from, int to, const char *text)
+{
+	char buf[512];
+	ssize_t len = (ssize_t)strlen(text);
+
+	return write(from, text, len) != len || read(to, buf, sizeof(buf)) != len;
+}
+
+int serve_api(void *told)
+{
+	struct told *t = told;
+	int socks[2], fds[2];
+
+	t->tid = gettid();
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, socks) || pipe(fds))
+		return 1;
+	t->fd = socks[1];
+	return pass(socks[0], socks[1],
+		    "PATCH /vm HTTP/1.1\r\nContent-Length: 18\r\n\r\n{\"state\":\"Paused\"}") ||
+	       pass(socks[0], socks[1], "GET /version HTTP/1.1\r\n\r\n") ||
+	       pass(socks[0], socks[1], "PATCH /vm HTTP/1.1\r\nContent-Length: 20\r\n\r\n") ||
+	       pass(socks[0], socks[1], "{\"state\": \"Resumed\"}") ||
+	       pass(socks[0], socks[1], "{\"execute\": \"stop\"}") ||
+	       pass(fds[1], fds[0], "PATCH /vm HTTP/1.1 through a pipe");
+}
+
+static void *live_shortly(void *arg)
+{
+	struct told *t = arg;
+
+	t->other_tid = gettid();
+	sleep_ns(1000000);
+	return NULL;
+}
+
+int make_threads(void *told)
+{
+	struct told *t = told;
+	pthread_t thread;
+
+	t->tid = gettid();
+	return pthread_create(&thread, NULL, live_shortly, t) || pthread_join(thread, NULL);
+}
+
+int make_child(void *told)
+{
+	struct told *t = told;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		sleep_ns(1000000);
+		_exit(0);
+	}
+	t->tid = gettid();
+	t->other_tid = pid;
+	return pid < 0 || waitpid(pid, NULL, 0) != pid;
+}
+
+int rename_thread(void *told)
+{
+	((struct told *)told)->tid = gettid();
+	return prctl(PR_SET_NAME, "fc_vcpu 7");
+}
+
+int many_calls(void *told)
+{
+	((struct told *)told)->tid = gettid();
+	for (int i = 0; i < MANY_CALLS; i++)
+		close(-1);
+	return 0;
+}
+
+int burn(void *told)
+{
+	struct timespec ts;
+	time_t until;
+
+	((struct told *)told)->tid = gettid();
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	until = ts.tv_sec + 2;
+	while (ts.tv_sec < until)
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+	return 0;
+}
+
+int touch_memory(void *told)
+{
+	struct told *t = told;
+	size_t size = 64 * 4096;
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	t->tid = gettid();
+	t->address = (uint64_t)(uintptr_t)p;
+	if (p == MAP_FAILED)
+		return 1;
+	for (size_t i = 0; i < size; i += 4096)
+		p[i] = 1;
+	return 0;
+}
