@@ -308,6 +308,38 @@ static void kernel_functions_have_names(void **state)
 	symbols__free(s);
 }
 
+/* As somebody who may not see addresses; 0 = they were seen all the same, by this host's settings. */
+static void hidden_kernel_addresses_are_told(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		unsigned long long first = 0;
+		struct ksyms *k = NULL;
+		FILE *f;
+		int err;
+
+		if (setgid(65534) || setuid(65534))
+			_exit(77);
+		f = fopen("/proc/kallsyms", "re");
+		if (!f || fscanf(f, "%llx", &first) != 1)
+			_exit(77);
+		fclose(f);
+		err = ksyms__load(&k);
+		ksyms__free(k);
+		_exit(first ? 77 : err == -EPERM && !k ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message(
+			"this host shows kernel addresses to everybody, or we may not be nobody\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void damaged_programs_are_no_danger(void **state)
 {
 	struct elf_file *elf;
@@ -360,6 +392,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(lines_that_are_no_mapping_are_refused),
 		cmocka_unit_test(a_process_that_ended_is_told_by_esrch),
 		cmocka_unit_test(kernel_functions_have_names),
+		cmocka_unit_test(hidden_kernel_addresses_are_told),
 		cmocka_unit_test(damaged_programs_are_no_danger),
 	};
 
