@@ -25,7 +25,6 @@ csv "$dir/four.csv" 140 472 428 424
 csv "$dir/cold.csv" 800 700 21 19 22 20 18 21 20 22
 csv "$dir/nan.csv" 25 9 nan 17
 
-# same_output A... -- B...: two commands print the same
 field() { # QUERY command...
 	local query=$1
 	shift
@@ -53,7 +52,8 @@ check "four windows are inconclusive and say why" says "record at least 5" "$fp"
 check "and exit 0" exits_with 0 "$fp" curve "$dir/four.csv"
 check "cold first windows are no step" says "cold first windows:" "$fp" curve "$dir/cold.csv"
 check "three files are three sweeps" says "3 sweeps" "$fp" curve "$dir/backlog.csv" "$dir/backlog.csv" "$dir/backlog.csv"
-check "no line is wider than 79" narrow "$fp" curve "$dir/backlog.csv" "$dir/cold.csv"
+check "no line is wider than 79" narrow "$fp" curve "$dir/backlog.csv"
+check "nor of several sweeps" narrow "$fp" curve "$dir/backlog.csv" "$dir/cold.csv"
 check "help is no wider than 79" narrow "$fp" curve --help
 check "the same input gives the same bytes" same curve "$dir/flat.csv" "$dir/cold.csv" --json
 

@@ -56,8 +56,8 @@ const char *curve__headline(const struct finding_curve *c, char *buf, size_t siz
 		snprintf(what, sizeof(what), "STEPPED at window %u, x%.3g", c->at_window, c->ratio);
 	else
 		curve__short_verdict(c, what, sizeof(what));
-	snprintf(buf, size, "%s, %s, %u sweep%s of %u window%s", what, format_p(c->p, p, sizeof(p)),
-		 c->sweeps, c->sweeps == 1 ? "" : "s", c->windows, c->windows == 1 ? "" : "s");
+	snprintf(buf, size, "%s, %s, %u sweep%s", what, format_p(c->p, p, sizeof(p)), c->sweeps,
+		 c->sweeps == 1 ? "" : "s");
 	return buf;
 }
 
