@@ -22,7 +22,7 @@ struct loop_cfg {
 	/* what the sweep is told, as given */
 	const char *branches, *sweeps, *gap, *pid, *comm, *window, *pause_from, *timeout;
 	const char *control_command, *control_pid;
-	const char *between, *mitigations, *out, *scenario;
+	const char *between, *drop, *mitigations, *out, *scenario;
 	struct apply_cfg fix;
 	bool apply, try_all, force;
 	char **command;
@@ -165,10 +165,13 @@ static int diagnose(struct loop *l, const char *label, json_t **out)
 
 static int roll_back(struct loop *l)
 {
-	int err;
+	int err = 0;
 
 	if (!l->in_force)
 		return 0;
+	remember_size(l);
+	if (l->cfg->drop && run__shell(l->cfg->drop, l->in_force))
+		log_warn("--drop failed; what is still there is exported");
 	err = revert__dir(l->cfg->fix.dir, WAIT_WRITERS_NS);
 	if (!err)
 		l->in_force = NULL;
@@ -240,14 +243,14 @@ static int verify(struct loop *l, const char *label)
 	return json_is_true(json_object_get(arm, "flattened")) && status == FP_EXIT_OK;
 }
 
-/* The arm before it is undone behind the reset: snapshots that went there need no export. */
+/* The arm before it is undone first: a reset may want to unmount what the guard watches. */
 static int try_one(struct loop *l, const char *mitigation)
 {
 	json_t *diagnosis = NULL;
-	int err = reset(l, mitigation);
+	int err = roll_back(l);
 
 	if (!err)
-		err = roll_back(l);
+		err = reset(l, mitigation);
 	if (!err)
 		err = put_in_force(l, mitigation);
 	if (!err)
@@ -484,6 +487,8 @@ static const struct param auto_params[] = {
 	      "write over the traces of an earlier run"),
 	PARAM(struct loop_cfg, between, "between", 0, PARAM_STRING, "COMMAND",
 	      "run by a shell before each arm; FLATPAUSE_ARM says which"),
+	PARAM(struct loop_cfg, drop, "drop", 0, PARAM_STRING, "COMMAND",
+	      "run before a mitigation is rolled back: snapshots it deletes need no export"),
 	PARAM(struct loop_cfg, try_all, "try-all", 0, PARAM_FLAG, NULL,
 	      "try every mitigation, also when one has flattened the curve"),
 	PARAM(struct loop_cfg, mitigations, "mitigations", 'm', PARAM_STRING, "LIST",
