@@ -16,9 +16,12 @@ bool cause_under(const char *id, const char *prefix)
 const struct finding_file *slow_file(const struct findings *f)
 {
 	const struct finding_file *best = NULL;
+	bool any = true; /* where no window is slower than the others, each counts */
 
+	for (size_t w = 0; w < f->windows_cnt; w++)
+		any = any && !f->windows[w].slow;
 	for (size_t w = 0; w < f->windows_cnt; w++) {
-		if (!f->windows[w].slow)
+		if (!any && !f->windows[w].slow)
 			continue;
 		for (size_t i = 0; i < f->windows[w].files_cnt; i++) {
 			const struct finding_file *file = &f->windows[w].files[i];

@@ -14,9 +14,10 @@ static bool writeback_evidence(const struct probe_context *ctx)
 		  ctx->cls == FP_SYS_SYNC_FILE_RANGE || ctx->cls == FP_SYS_MSYNC)));
 }
 
+/* The scheduler's own mark, whatever the stack: it waits for a device, or for who waits for one. */
 static bool io_evidence(const struct probe_context *ctx)
 {
-	return no_frames(ctx) && ctx->iowait;
+	return ctx->iowait;
 }
 
 static const struct cause causes[] = {
@@ -39,9 +40,7 @@ static const struct cause causes[] = {
 	  .title = "waiting for pages under writeback",
 	  .group = "io",
 	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "folio_wait_bit_common", "wait_on_page_bit_common", "folio_wait_bit",
-			"io_schedule" },
-		      { "folio_wait_writeback", "wait_on_page_writeback",
+	  .all_of = { { "folio_wait_writeback", "wait_on_page_writeback",
 			"__filemap_fdatawait_range", "folio_wait_stable", "wait_for_stable_page",
 			"filemap_fdatawait_range", "file_write_and_wait_range" } } },
 	{ .id = "fs.writeback_wait",
@@ -53,8 +52,8 @@ static const struct cause causes[] = {
 	  .title = "the device serves requests",
 	  .group = "io",
 	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "io_schedule", "io_schedule_timeout", "blk_io_schedule", "submit_bio_wait",
-			"bit_wait_io" } } },
+	  .all_of = { { "blk_io_schedule", "submit_bio_wait", "__wait_on_buffer", "bit_wait_io",
+			"sync_dirty_buffer", "io_schedule", "io_schedule_timeout" } } },
 	{ .id = "io.device_service",
 	  .title = "the device serves requests",
 	  .group = "io",

@@ -35,6 +35,8 @@ enum cause_kind {
 /*
  * A leaf of the cause tree. `all_of` holds up to three groups; each group is a list of names of
  * which one must be among the frames, compared up to the first '.' (compilers add .isra, .part).
+ * Stacks of sleeps begin below the scheduler: schedule(), io_schedule() and the like are not among
+ * the frames, so that no signature may ask for them.
  * The most specific cause wins: registry order, deepest first.
  */
 #define CAUSE_GROUPS 3

@@ -8,9 +8,10 @@
 #include "../log.h"
 #include "curve.h"
 
-/* Without a step in the statistics: a gap this wide parts slow from fast, if it also lasts. */
-#define GAP_RATIO  2.0
-#define GAP_MIN_NS 10e6
+/* Without a step in the statistics: what parts slow from fast all the same. */
+#define SPLIT_RATIO  1.5
+#define SPLIT_MIN_MS 10.0
+#define SPIKE_RATIO  3.0
 
 static double value_ms(const struct finding_window *w)
 {
@@ -70,13 +71,32 @@ static int no_curve(struct findings *f, double *values, uint32_t sweeps, uint32_
 			    windows == 1 ? "" : "s");
 }
 
-static bool stands_after(const struct findings *f, double limit_ms)
+/*
+ * The window from which on every pause is longer than every one before it, by the widest margin;
+ * 0 = there is none. A single late window is no regime.
+ */
+static uint32_t widest_split(const struct findings *f, uint32_t windows)
 {
-	for (size_t i = 1; i < f->windows_cnt; i++)
-		if (f->windows[i].sweep == f->windows[i - 1].sweep &&
-		    value_ms(&f->windows[i]) < limit_ms && value_ms(&f->windows[i - 1]) >= limit_ms)
-			return false;
-	return true;
+	double best = SPLIT_RATIO;
+	uint32_t at = 0;
+
+	for (uint32_t s = 2; s < windows; s++) {
+		double early = 0, late = INFINITY;
+
+		for (size_t i = 0; i < f->windows_cnt; i++) {
+			const struct finding_window *w = &f->windows[i];
+
+			if (w->index < s && value_ms(w) > early)
+				early = value_ms(w);
+			if (w->index >= s && value_ms(w) < late)
+				late = value_ms(w);
+		}
+		if (early > 0 && late / early >= best && late - early >= SPLIT_MIN_MS) {
+			best = late / early;
+			at = s;
+		}
+	}
+	return at;
 }
 
 static int compare_doubles(const void *x, const void *y)
@@ -86,45 +106,38 @@ static int compare_doubles(const void *x, const void *y)
 	return a < b ? -1 : a > b;
 }
 
-/* The limit in the widest gap between sorted pauses; 0 = no gap is wide enough. */
-static double widest_gap(const struct findings *f)
+static double median_ms(const struct findings *f)
 {
-	double *v = calloc(f->windows_cnt + 1, sizeof(*v)), best = GAP_RATIO, limit = 0;
+	double *v = calloc(f->windows_cnt + 1, sizeof(*v)), m;
 
-	if (!v)
+	if (!v || !f->windows_cnt) {
+		free(v);
 		return 0;
+	}
 	for (size_t i = 0; i < f->windows_cnt; i++)
 		v[i] = value_ms(&f->windows[i]);
 	qsort(v, f->windows_cnt, sizeof(*v), compare_doubles);
-	for (size_t i = 1; i < f->windows_cnt; i++) {
-		if (v[i] / v[i - 1] < best || (v[i] - v[i - 1]) * 1e6 < GAP_MIN_NS)
-			continue;
-		best = v[i] / v[i - 1];
-		limit = v[i];
-	}
+	m = v[f->windows_cnt / 2];
 	free(v);
-	return limit;
+	return m;
 }
 
 /*
- * A step is what the curve says. Where that has too few windows to say it, a wide gap counts if
- * it parts early from late; single windows above it are spikes.
+ * A step is what the curve says. Where that has too few windows to say it, a split counts that
+ * parts all early pauses from all late ones; single windows far above the median are spikes.
  */
 static void mark_slow(struct findings *f)
 {
-	double limit = f->windows_cnt > 1 ? widest_gap(f) : 0;
-	bool lasts = limit > 0 && stands_after(f, limit);
+	bool stepped = f->curve.verdict == CURVE_STEPPED;
+	uint32_t at = stepped ? f->curve.at_window : widest_split(f, f->curve.windows);
+	double limit = SPIKE_RATIO * median_ms(f);
 
 	for (size_t i = 0; i < f->windows_cnt; i++) {
 		struct finding_window *w = &f->windows[i];
-		bool above = limit > 0 && value_ms(w) >= limit;
 
-		if (f->curve.verdict == CURVE_STEPPED) {
-			w->slow = w->index >= f->curve.at_window;
-			continue;
-		}
-		w->slow = lasts && above;
-		w->spike = !lasts && above;
+		w->slow = at && w->index >= at;
+		w->spike = !w->slow && f->windows_cnt > 2 && value_ms(w) > limit &&
+			   value_ms(w) - limit / SPIKE_RATIO >= SPLIT_MIN_MS;
 	}
 }
 

@@ -352,7 +352,7 @@ static void on_wake(struct timeline *tl, const struct ev_wake *ev)
 		t->wake_ns = forward(tl, t, ev->h.ts_ns);
 		t->wake_detail = detail;
 		t->wake_flags = flags;
-	} else if (t->kind == SEG_RUN) { /* counts only if it falls asleep at once after it */
+	} else if (t->kind == SEG_RUN || t->snapshot_running) { /* counts only if it falls asleep at once after it */
 		t->early_wake_ns = ev->h.ts_ns;
 		t->early_detail = detail;
 		t->early_flags = flags;
@@ -491,8 +491,13 @@ static void ensure_target(struct timeline *tl, uint32_t tid)
 {
 	struct thread *t = timeline__thread(tl, tid);
 
-	if (t)
-		t->target = true;
+	if (!t)
+		return;
+	t->target = true;
+	if (t->snapshot_running) { /* it did not stand in the runqueue then, it ran */
+		t->snapshot_running = false;
+		t->kind = SEG_RUN;
+	}
 }
 
 static void on_syscall(struct timeline *tl, const struct ev_syscall *ev)

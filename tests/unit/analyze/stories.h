@@ -24,14 +24,14 @@
 
 #define FUTEX_SLEEP "futex_do_wait;__futex_wait;futex_wait;do_futex"
 #define EPOLL_SLEEP "schedule_hrtimeout_range;do_epoll_wait;__x64_sys_epoll_wait"
-#define WBT_SLEEP                                                               \
-	"io_schedule;rq_qos_wait;wbt_wait;__rq_qos_throttle;blk_mq_submit_bio;" \
+#define WBT_SLEEP                                                   \
+	"rq_qos_wait;wbt_wait;__rq_qos_throttle;blk_mq_submit_bio;" \
 	"ext4_bio_write_folio;mpage_submit_folio;ext4_do_writepages;ext4_sync_file;do_fsync"
-#define DIRTY_SLEEP                                                 \
-	"schedule_timeout;io_schedule_timeout;balance_dirty_pages;" \
+#define DIRTY_SLEEP            \
+	"balance_dirty_pages;" \
 	"balance_dirty_pages_ratelimited_flags;generic_perform_write;ksys_write"
-#define WRITEBACK_SLEEP                                           \
-	"io_schedule;folio_wait_bit_common;folio_wait_writeback;" \
+#define WRITEBACK_SLEEP                               \
+	"folio_wait_bit_common;folio_wait_writeback;" \
 	"__filemap_fdatawait_range;file_write_and_wait_range;ext4_sync_file;do_fsync"
 
 /* The threads, asleep since before the recording. */
