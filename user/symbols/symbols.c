@@ -328,7 +328,8 @@ const char *symbols__user(struct symbols *s, uint32_t tgid, uint64_t addr)
 	if (name)
 		return name;
 	map = find_map(s, tgid, addr, &part, &before);
-	if (!map)
+	/* What a walk without frame pointers takes for a return address often lies in data. */
+	if (!map || !(map->prot & 4))
 		return "[unknown]";
 	name = base_name(part->names + map->path);
 	if (name[0] == '[') /* "[vdso]" has its brackets already */

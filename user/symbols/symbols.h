@@ -59,7 +59,7 @@ void symbols__free(struct symbols *s);
  */
 const char *symbols__kernel(const struct symbols *s, uint64_t addr);
 
-/* "func", or "[libc.so.6+0x1234]" where only the mapping is known, or "[unknown]". */
+/* "func", or "[libc.so.6+0x1234]" where only the mapping is known, or "[unknown]" (no code). */
 const char *symbols__user(struct symbols *s, uint32_t tgid, uint64_t addr);
 
 /*

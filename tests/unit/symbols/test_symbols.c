@@ -95,12 +95,14 @@ static void an_address_without_a_function_names_its_mapping(void **state)
 	tb_map(b, 100, 0x10000, 0x20000, RX, 0x3000, "/usr/lib/libc.so.6");
 	tb_map(b, 100, 0x30000, 0x31000, RX, 0, "[vdso]");
 	tb_map(b, 100, 0x40000, 0x41000, RX, 0, "");
+	tb_map(b, 100, 0x50000, 0x51000, RW, 0, "/usr/lib/libc.so.6"); /* data: no code */
 	assert_int_equal(tb__finish(b), 0);
 	s = load(b);
 	first = symbols__user(s, 100, 0x10034);
 	assert_string_equal(first, "[libc.so.6+0x3034]");
 	assert_string_equal(symbols__user(s, 100, 0x30010), "[vdso+0x10]");
 	assert_string_equal(symbols__user(s, 100, 0x40010), "[anon+0x10]");
+	assert_string_equal(symbols__user(s, 100, 0x50010), "[unknown]");
 	assert_string_equal(symbols__user(s, 100, 0x20000), "[unknown]");
 	assert_ptr_equal(symbols__user(s, 100, 0x10034), first);
 	symbols__free(s);
