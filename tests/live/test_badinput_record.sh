@@ -29,6 +29,15 @@ out=$scratch/never.fpt
 free_pid=$(($(cat /proc/sys/kernel/pid_max) - 1))
 while kill -0 "$free_pid" 2>/dev/null; do free_pid=$((free_pid - 1)); done
 
+narrow_help() {
+	local text
+	text=$("$flatpause" "$1" --help) && grep -q examples: <<<"$text" &&
+		awk 'length > 79 { print; bad = 1 } END { exit bad }' <<<"$text"
+}
+
+for verb in record sweep mark doctor; do
+	check "$verb --help: exit 0, examples, at most 79 columns" narrow_help "$verb"
+done
 check "record nothing: usage" refused 2 "record what" record -o "$out"
 check "sweep without a command: usage" refused 2 "needs a BRANCH command" sweep -o "$out"
 check "sweep with a stray word: usage" refused 2 "behind --" sweep -o "$out" ./branch.sh

@@ -43,9 +43,9 @@ static const struct param params[] = {
 	CAPTURE_PARAMS_OUTPUT(struct sweep_opts, common),
 	PARAM_HEADING("pauses"),
 	PARAM(struct sweep_opts, common.window, "window", 'w', PARAM_STRING, "HOW",
-	      "auto, exec, reported, mark, api or file:GLOB (auto)"),
+	      "exec, reported, mark, api or file:GLOB (auto)"),
 	PARAM(struct sweep_opts, pause_from, "pause-from", 0, PARAM_STRING, "json:.KEY",
-	      "where the last JSON line of COMMAND has its pause in ms"),
+	      "pause in ms in COMMAND's last JSON line"),
 	CAPTURE_PARAMS_COMMON(struct sweep_opts, common),
 	{ .name = NULL },
 };
@@ -55,12 +55,11 @@ static const struct params_spec spec = {
 	.summary = "Runs a BRANCH command N times and records what holds each pause.",
 	.usage = "flatpause sweep [-n N] [--gap DURATION] [-p PID] [-o FILE] [options]\n"
 		 "                       -- COMMAND...",
-	.examples = "  flatpause sweep -n 10 --gap 3s -p 4242 -o run.fpt -- ./branch.sh\n"
-		    "  flatpause sweep --pause-from json:.pause_ms -- ./branch.sh vm1 # it says "
-		    "its pause\n"
-		    "  flatpause sweep --window 'file:*/memory.bin' -p 4242 -- ./branch.sh\n"
-		    "  flatpause sweep --sweeps 3 --timeout 60s -- ./branch.sh     # a firmer "
-		    "verdict\n",
+	.examples =
+		"  flatpause sweep -n 10 --gap 3s -p 4242 -o run.fpt -- ./branch.sh\n"
+		"  flatpause sweep --pause-from json:.pause_ms -- ./branch.sh # says its pause\n"
+		"  flatpause sweep --window 'file:*/memory.bin' -p 4242 -- ./branch.sh\n"
+		"  flatpause sweep --sweeps 3 --timeout 60s -- ./branch.sh # firmer\n",
 	.params = params,
 };
 
