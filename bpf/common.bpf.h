@@ -420,12 +420,22 @@ static __always_inline u64 kstack_current(void *prog_ctx, u32 tid, u8 ctx, u64 t
 	return bytes <= 0 ? 0 : stack_send(s, bytes, own_frames(s), 0, tid, ctx, ts_ns);
 }
 
+/* These functions do not recurse: a second time the same address is a leftover. */
+static __always_inline bool sched_frame_seen(const struct scratch *s, u64 addr)
+{
+	for (u32 i = 0; i < OWN_FRAMES_MAX; i++)
+		if (s->sched[i] == addr)
+			return true;
+	return false;
+}
+
 /*
  * The kernel leaves the scheduler's own text out of a sleeping task's stack (stack_trace_save_tsk
  * skips in_sched_functions): schedule_timeout, mutex and rwsem slow paths, wait_on_bit, which name
  * the cause. Their return addresses stand between the stack pointer and the first frame that is
- * told: whatever points into that text there is one of them. They are put right before
- * frames[OWN_FRAMES_MAX]; their number is returned.
+ * told: what points behind a call in that text there is one of them (but for leftovers, which are
+ * rare as these functions' frames are small). They are put right before frames[OWN_FRAMES_MAX];
+ * their number is returned.
  */
 static __always_inline u32 sched_frames(struct scratch *s, struct task_struct *task)
 {
@@ -436,6 +446,7 @@ static __always_inline u32 sched_frames(struct scratch *s, struct task_struct *t
 	    bpf_probe_read_kernel(s->words, sizeof(s->words), (void *)task_sp(task)))
 		return 0;
 	/* Counted in memory: the verifier would else follow every count to the end of the program. */
+	__builtin_memset(s->sched, 0, sizeof(s->sched));
 	s->sched_cnt = 0;
 	s->met_first = false;
 	for (u32 i = 0; i < SCHED_WORDS; i++) {
@@ -445,7 +456,8 @@ static __always_inline u32 sched_frames(struct scratch *s, struct task_struct *t
 			s->met_first = true;
 			break;
 		}
-		if (word < cfg_sched_text.begin || word >= cfg_sched_text.end)
+		if (word < cfg_sched_text.begin || word >= cfg_sched_text.end ||
+		    sched_frame_seen(s, word) || !is_return_address(word))
 			continue;
 		cnt = s->sched_cnt;
 		if (cnt < OWN_FRAMES_MAX)

@@ -177,6 +177,20 @@ static __always_inline u64 task_sp(struct task_struct *task)
 #endif
 }
 
+/* Whether a call stands before that address: a saved function pointer has none. */
+static __always_inline bool is_return_address(u64 addr)
+{
+#if defined(__TARGET_ARCH_x86)
+	u8 insn = 0;
+
+	return !bpf_probe_read_kernel(&insn, 1, (void *)(addr - 5)) && insn == 0xe8;
+#elif defined(__TARGET_ARCH_arm64)
+	u32 insn = 0;
+
+	return !bpf_probe_read_kernel(&insn, 4, (void *)(addr - 4)) && insn >> 26 == 0x25;
+#endif
+}
+
 /* A 32-bit call on a 64-bit kernel: its numbers are not ours. */
 static __always_inline bool syscall_is_compat(struct task_struct *task)
 {
