@@ -24,7 +24,7 @@ static const struct params_spec spec = {
 	.usage = "flatpause mark begin|end [LABEL]",
 	.examples = "  flatpause mark begin vm1   # before the VM is paused\n"
 		    "  flatpause mark end vm1     # after it was resumed\n"
-		    "  echo 'begin vm1' | socat - UNIX-SENDTO:/run/flatpause/mark.sock # or\n",
+		    "  echo 'begin vm1' | socat - UNIX-SENDTO:/run/flatpause/mark.sock\n",
 	.params = params,
 };
 
