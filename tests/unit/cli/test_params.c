@@ -48,10 +48,11 @@ static struct params_result res;
 
 static int parse(const char *first, ...)
 {
-	char *argv[ARGS_MAX] = { (char *)"test" };
-	int argc = 1;
+	static char *argv[ARGS_MAX]; /* res.command points into it */
+	int argc = 0;
 	va_list ap;
 
+	argv[argc++] = (char *)"test";
 	memset(&opts, 0, sizeof(opts));
 	opts.off = true;
 	va_start(ap, first);
