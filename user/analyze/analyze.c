@@ -260,6 +260,7 @@ static int note_loss(struct analysis *a)
 {
 	const struct trace_info *info = trace_reader__info(a->r);
 	struct findings *f = a->f;
+	size_t size;
 	int err = 0;
 
 	f->loss.events = a->scan.lost_records;
@@ -270,6 +271,9 @@ static int note_loss(struct analysis *a)
 		err = add_warning(f, "INCOMPLETE trace: %llu of %llu bytes are whole",
 				  (unsigned long long)info->bytes_used,
 				  (unsigned long long)info->bytes);
+	if (!err && !trace_reader__chunk(a->r, REC_KSYMS, 0, &size))
+		err = add_warning(f, "the trace has no kernel symbols: causes are named from "
+				     "tracepoints and syscalls alone");
 	if (!err && info->bad_chunks)
 		err = add_warning(f, "%u damaged chunks of the trace were skipped",
 				  info->bad_chunks);

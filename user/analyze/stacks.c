@@ -165,6 +165,15 @@ struct symbols *stacks__symbols(struct stacks *s)
 	return s->symbols;
 }
 
+/* A trace that was cut before its symbols were written: such a stack says as much as none. */
+static bool any_named(const char *const *names, uint32_t cnt)
+{
+	for (uint32_t i = 0; i < cnt; i++)
+		if (strcmp(names[i], "[unknown]"))
+			return true;
+	return false;
+}
+
 static uint64_t answer_key(uint32_t index, const struct probe_context *ctx)
 {
 	uint64_t key = (uint64_t)index << 32;
@@ -190,7 +199,7 @@ const struct cause *stacks__classify(struct stacks *s, uint32_t index,
 	if (a)
 		return a->cause;
 	full.frames = stacks__kernel_names(s, index, &cnt);
-	full.frames_cnt = cnt;
+	full.frames_cnt = any_named(full.frames, cnt) ? cnt : 0;
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return probes__classify(&full);

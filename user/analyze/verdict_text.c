@@ -289,10 +289,10 @@ static void say_story(struct text *t, const struct findings *f, const struct con
 		add(t, ": in window %u the fsync of %s (%s written) took %s", w->index,
 		    file->path[0] ? base_name(file->path) : "an unnamed file",
 		    format_bytes(file->bytes_written, a, NUM), ms((double)file->fsync_ns, b));
-	if (io && c->slow.carry_bytes)
-		add(t, "%s up to %s that earlier writes left dirty on %u:%u",
+	if (io && c->slow.old_bytes)
+		add(t, "%s %s of earlier writes per window that %u:%u had to complete",
 		    file ? ", behind" : ": it waits behind",
-		    format_bytes(c->slow.carry_bytes, a, NUM), c->slow.carry_dev >> 20,
+		    format_bytes(c->slow.old_bytes, a, NUM), c->slow.carry_dev >> 20,
 		    c->slow.carry_dev & 0xfffff);
 	if (top->carry_ns)
 		add(t, " (carry-over %s per window)", ms((double)top->carry_ns, a));

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* What `flatpause diagnose` prints, and its exit codes. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../../../user/cli/verb.h"
+#include "../../../user/log.h"
+#include "stories.h"
+
+#define SECOND (1000 * TB_MS)
+
+/* Runs the verb with its stdout in a file; gives the exit code and the text. */
+static int run(char *text, size_t size, int argc, char **argv)
+{
+	FILE *out = tmpfile();
+	int saved = dup(STDOUT_FILENO), code;
+	size_t n;
+
+	assert_non_null(out);
+	fflush(stdout);
+	dup2(fileno(out), STDOUT_FILENO);
+	code = verb_diagnose(argc, argv);
+	fflush(stdout);
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	rewind(out);
+	n = fread(text, 1, size - 1, out);
+	text[n] = '\0';
+	fclose(out);
+	return code;
+}
+
+#define DIAGNOSE(text, ...)                                                           \
+	({                                                                            \
+		char *_argv[] = { "diagnose", __VA_ARGS__, NULL };                    \
+		run(text, sizeof(text), sizeof(_argv) / sizeof(_argv[0]) - 1, _argv); \
+	})
+
+static struct trace_builder *sweep(uint64_t lost)
+{
+	struct trace_builder *b = tb__open(NULL, 4);
+
+	story_begin(b);
+	for (int i = 1; i <= 8; i++)
+		story_fsync(b, i * SECOND, (i < 3 ? 9 : 400 + i) * TB_MS, WBT_SLEEP);
+	tb_at(b, 9 * SECOND);
+	if (lost) {
+		tb_cpu(b, 3);
+		tb_lost(b, 9 * SECOND - TB_MS, lost);
+	}
+	return b;
+}
+
+static char text[1 << 20];
+
+static void verdict_comes_first(void **state)
+{
+	struct trace_builder *b = sweep(0);
+
+	assert_int_equal(tb__finish(b), 0);
+	assert_int_equal(DIAGNOSE(text, (char *)tb__path(b)), FP_EXIT_OK);
+	assert_int_equal(strncmp(text, "io.throttle.wbt", 15), 0);
+	assert_non_null(strstr(text, "Pauses grew"));
+	assert_non_null(strstr(text, "stepped at window 3"));
+	assert_non_null(strstr(text, "not the cause"));
+	assert_non_null(strstr(text, "$ flatpause fix apply memfd /mnt"));
+	assert_non_null(strstr(text, "$ flatpause fix revert"));
+	assert_non_null(strstr(text, "0 lost"));
+	assert_null(strstr(text, "INCOMPLETE"));
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) < 80);
+	tb__free(b);
+}
+
+static void json_sums(void **state)
+{
+	struct trace_builder *b = sweep(0);
+	json_t *root, *w;
+	size_t i;
+
+	assert_int_equal(tb__finish(b), 0);
+	assert_int_equal(DIAGNOSE(text, "--json", (char *)tb__path(b)), FP_EXIT_OK);
+	root = json_loads(text, 0, NULL);
+	assert_non_null(root);
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(root, "verdict"), "cause")),
+		"io.throttle.wbt");
+	json_array_foreach (json_object_get(root, "windows"), i, w) {
+		double sum = -json_number_value(json_object_get(w, "duration_ms"));
+		json_t *row;
+		size_t k;
+
+		json_array_foreach (json_object_get(w, "ledger"), k, row)
+			sum += json_number_value(json_object_get(row, "ms"));
+		assert_true(sum > -1e-6 && sum < 1e-6);
+	}
+	assert_int_equal(i, 8);
+	json_decref(root);
+	tb__free(b);
+}
+
+static void cut_trace(void **state)
+{
+	struct trace_builder *b = sweep(0);
+
+	assert_int_equal(tb__cut(b), 0);
+	assert_int_equal(DIAGNOSE(text, (char *)tb__path(b)), FP_EXIT_OK);
+	assert_non_null(strstr(text, "INCOMPLETE"));
+	tb__free(b);
+}
+
+static void too_much_lost(void **state)
+{
+	struct trace_builder *b = sweep(1000);
+
+	assert_int_equal(tb__finish(b), 0);
+	assert_int_equal(DIAGNOSE(text, (char *)tb__path(b)), FP_EXIT_LOST);
+	assert_int_equal(strncmp(text, "unknown.lost", 12), 0);
+	assert_null(strstr(text, "fix apply"));
+	assert_int_equal(DIAGNOSE(text, "--max-loss", "100", (char *)tb__path(b)), FP_EXIT_OK);
+	assert_int_equal(strncmp(text, "io.throttle.wbt", 15), 0);
+	tb__free(b);
+}
+
+static void bad_words(void **state)
+{
+	assert_int_equal(DIAGNOSE(text, "/nonexistent/run.fpt"), FP_EXIT_FAILED);
+	assert_int_equal(DIAGNOSE(text, "/dev/null"), FP_EXIT_FAILED);
+	assert_int_equal(DIAGNOSE(text, "--no-such-option"), FP_EXIT_USAGE);
+	assert_int_equal(DIAGNOSE(text, "a.fpt", "b.fpt"), FP_EXIT_USAGE);
+	assert_int_equal(DIAGNOSE(text, "--help"), FP_EXIT_OK);
+}
+
+/* The same bytes each time: nothing depends on addresses or on the time of day. */
+static void same_bytes(void **state)
+{
+	static char again[sizeof(text)];
+	struct trace_builder *b = sweep(0);
+
+	assert_int_equal(tb__finish(b), 0);
+	assert_int_equal(DIAGNOSE(text, "--json", (char *)tb__path(b)), FP_EXIT_OK);
+	assert_int_equal(DIAGNOSE(again, "--json", (char *)tb__path(b)), FP_EXIT_OK);
+	assert_string_equal(text, again);
+	tb__free(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(verdict_comes_first), cmocka_unit_test(json_sums),
+		cmocka_unit_test(cut_trace),	       cmocka_unit_test(too_much_lost),
+		cmocka_unit_test(bad_words),	       cmocka_unit_test(same_bytes),
+	};
+
+	setenv("NO_COLOR", "1", 1);
+	log_init("flatpause", LOG_QUIET);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
