@@ -352,7 +352,8 @@ static void on_wake(struct timeline *tl, const struct ev_wake *ev)
 		t->wake_ns = forward(tl, t, ev->h.ts_ns);
 		t->wake_detail = detail;
 		t->wake_flags = flags;
-	} else if (t->kind == SEG_RUN || t->snapshot_running) { /* counts only if it falls asleep at once after it */
+	} else if (t->kind == SEG_RUN || t->snapshot_running) {
+		/* counts only if it falls asleep at once after it */
 		t->early_wake_ns = ev->h.ts_ns;
 		t->early_detail = detail;
 		t->early_flags = flags;
