@@ -6,6 +6,7 @@
  */
 #include "stories.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define THREADS	 6
@@ -217,11 +218,112 @@ static void damaged_streams(void **state)
 		one_program(seed, true);
 }
 
+static const uint16_t sizes[EV_KIND_END] = {
+	[EV_SWITCH] = sizeof(struct ev_switch),
+	[EV_WAKE] = sizeof(struct ev_wake),
+	[EV_FORK] = sizeof(struct ev_task),
+	[EV_EXIT] = sizeof(struct ev_task),
+	[EV_EXEC] = sizeof(struct ev_task),
+	[EV_SLEEP_USTACK] = sizeof(struct ev_sleep_ustack),
+	[EV_SAMPLE] = sizeof(struct ev_sample),
+	[EV_SYSCALL] = sizeof(struct ev_syscall),
+	[EV_SYSCALL_ARGS] = sizeof(struct ev_syscall_args),
+	[EV_OPEN] = sizeof(struct ev_open) + 16,
+	[EV_FUTEX] = sizeof(struct ev_futex),
+	[EV_API] = sizeof(struct ev_api) + 64,
+	[EV_SPAN] = sizeof(struct ev_span),
+	[EV_POINT] = sizeof(struct ev_point),
+	[EV_BIO] = sizeof(struct ev_bio),
+	[EV_RQ] = sizeof(struct ev_rq),
+	[EV_DIRTY] = sizeof(struct ev_dirty),
+	[EV_TASK] = sizeof(struct ev_task_state),
+	[EV_LOST] = sizeof(struct ev_lost),
+};
+
+/* Small numbers meet each other; large ones overflow what does not expect them. */
+static uint64_t nasty(struct rng *r, uint64_t now)
+{
+	switch (rnd(r, 6)) {
+	case 0:
+		return rnd(r, 8);
+	case 1:
+		return FIRST + rnd(r, THREADS);
+	case 2:
+		return now - rnd(r, 50 * TB_MS);
+	case 3:
+		return now + rnd(r, 50 * TB_MS);
+	case 4:
+		return UINT64_MAX - rnd(r, 3);
+	default:
+		return r->s;
+	}
+}
+
+static void emit_garbage(struct trace_builder *b, struct rng *r)
+{
+	union {
+		struct ev_hdr h;
+		uint64_t words[16];
+	} e;
+	uint8_t kind = 1 + rnd(r, EV_KIND_END - 1);
+
+	if (!sizes[kind])
+		return;
+	for (int i = 0; i < 16; i++) {
+		uint64_t lo = nasty(r, tb_abs(b, tb_now(b))), hi = nasty(r, 0);
+
+		e.words[i] = rnd(r, 2) ? lo : (lo & 0xffffffff) | hi << 32;
+	}
+	if (kind == EV_OPEN)
+		memset((char *)&e + sizeof(struct ev_open), 0, 16);
+	e.h.kind = kind;
+	e.h.size = sizes[kind];
+	e.h.tid = FIRST + rnd(r, THREADS + 1);
+	e.h.ctx = rnd(r, 6);
+	e.h.ts_ns = 0;
+	tb_cpu(b, rnd(r, CPUS));
+	tb_event(b, &e);
+}
+
+/* Fields without any sense: no crash, and the sums hold all the same. */
+static void senseless_records(void **state)
+{
+	const struct analyze_opts opts = { .window = "mark",
+					   .flames = true,
+					   .max_loss_percent = 100 };
+
+	print_message("# seeds 5001..%d\n", 5000 + PROGRAMS);
+	for (uint64_t seed = 5001; seed <= 5000 + PROGRAMS; seed++) {
+		struct trace_builder *b = tb__open(NULL, CPUS);
+		struct rng r = { .s = seed * 0x9e3779b97f4a7c15ull };
+		struct findings *f = NULL;
+		int err;
+
+		for (int t = 0; t < THREADS; t++)
+			tb_sleeper(b, FIRST + t, FIRST, "random", FP_TASK_TARGET, 1, NULL);
+		for (int i = 0; i < 400; i++) {
+			tb_pass(b, 1 + rnd(&r, TB_MS));
+			if (i == 100)
+				tb_mark(b, REC_MARK_BEGIN, "");
+			if (i == 300)
+				tb_mark(b, REC_MARK_END, "");
+			emit_garbage(b, &r);
+		}
+		assert_int_equal(tb__finish(b), 0);
+		err = analyze__trace(tb__path(b), &opts, &f);
+		if ((err && err != -EOVERFLOW) || !sums_hold(f))
+			fail_msg("seed %llu: %d", (unsigned long long)seed, err);
+		findings__free(f);
+		tb__free(b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_streams),
 		cmocka_unit_test(damaged_streams),
+		cmocka_unit_test(senseless_records),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
