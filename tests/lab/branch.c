@@ -33,6 +33,7 @@ struct cfg {
 	const char *mode;
 	uint64_t timeout_ns;
 	uint32_t keep;
+	bool drop_cache;
 };
 
 static const struct param params[] = {
@@ -48,6 +49,8 @@ static const struct param params[] = {
 	      "what is written in the pause (default diff)"),
 	PARAM(struct cfg, keep, "keep", 'k', PARAM_U32, "N",
 	      "snapshots that stay; older ones are deleted after the resume (default: all)"),
+	PARAM(struct cfg, drop_cache, "drop-cache", 0, PARAM_FLAG, NULL,
+	      "leave the page cache to guests: drop the memory file once the VM runs again"),
 	PARAM(struct cfg, timeout_ns, "timeout", 0, PARAM_DURATION, "DURATION",
 	      "how long the snapshot may take (default 60s)"),
 	{ 0 },
@@ -177,6 +180,17 @@ static void forget_old(const struct branch *b)
 	}
 	if (dir)
 		closedir(dir);
+}
+
+/* What is not on disk yet stays: this is no fsync. */
+static void drop_from_cache(const struct branch *b)
+{
+	int fd = b->cfg->drop_cache ? open(b->memory, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(fd);
 }
 
 static int write_manifest(const struct branch *b)
@@ -392,11 +406,13 @@ static int make_branch(struct branch *b)
 		err = apply(b);
 	if (b->diff && unlink(b->diff_file) && errno != ENOENT)
 		log_warn("cannot remove %s: %s", b->diff_file, strerror(errno));
-	if (err)
+	if (err) {
 		remove_snapshot(b->cfg->root, b->index);
-	else
-		forget_old(b);
-	return err ? err : print_result(b);
+		return err;
+	}
+	drop_from_cache(b);
+	forget_old(b);
+	return print_result(b);
 }
 
 int main(int argc, char **argv)

@@ -174,7 +174,7 @@ set_knobs() { # LOOP; from the scenario
 make_fs() { # LOOP MOUNTPOINT
 	need_program mkfs.ext4 e2fsprogs
 	# no lazy initialisation: its thread would write beside the BRANCHes
-	bounded 120 mkfs.ext4 -q -F -L flatpause-lab -i 1048576 \
+	bounded 120 mkfs.ext4 -q -F -L flatpause-lab -i 1048576 $MKFS_OPTS \
 		-E nodiscard,lazy_itable_init=0,lazy_journal_init=0 "$1" ||
 		die "mkfs.ext4 fails on $1"
 	bounded 20 mount -t ext4 -o nodiscard "$1" "$2" || die "cannot mount $1"

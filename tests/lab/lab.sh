@@ -44,7 +44,7 @@ need_program() {
 scenario() {
 	VCPUS=2 DIRTY_PAGES=100 MEMORY=256M KEEP=5 WBT_USEC=2000
 	DISK=slow DISK_SIZE=3G RATE_BITS=800000000 REQUEST_KB=512 DIRTY_LIMIT=600000000 STRICT_LIMIT=
-	AGED_SIZE=
+	AGED_SIZE= FIRST= MKFS_OPTS= DROP_CACHE=
 	case $1 in
 	backlog) # a small diff, fsynced behind the writeback of the copies beside it
 		MODE=diff GAP=1s FSYNC=yes
@@ -53,10 +53,12 @@ scenario() {
 		# strict: on a machine with much memory nobody is throttled below the global limit
 		MODE=full GAP=0.5s FSYNC=no STRICT_LIMIT=1
 		;;
-	aged) # the whole memory and fsync, on a file system whose free space is crumbs
-		MODE=full GAP=0.5s FSYNC=yes MEMORY=128M KEEP=12
-		DISK=fast DISK_SIZE=4608M AGED_SIZE=3840M RATE_BITS=0 REQUEST_KB= DIRTY_LIMIT=
-		WBT_USEC=0 # it would hide the allocator behind thousands of small requests
+	aged) # the whole memory and fsync, on a file system whose free space is crumbs. Small block
+		# groups: 1088 of them, as on 136 GB. No wbt: it would hide the allocator behind thousands
+		# of small requests. All snapshots stay, or the first ones' whole extents come back.
+		MODE=full GAP=0.5s FSYNC=yes MEMORY=128M KEEP=16 DROP_CACHE=--drop-cache
+		DISK=fast DISK_SIZE=4352M AGED_SIZE=3840M MKFS_OPTS="-g 1024"
+		RATE_BITS=0 REQUEST_KB= DIRTY_LIMIT= WBT_USEC=0
 		;;
 	*)
 		say "no scenario '$1' (backlog, full, aged)"
@@ -115,7 +117,7 @@ write_env() { # FILE ROOT SOCK PIDFILE DEV DIFF-DIR
 		echo "SCENARIO=$SCENARIO MODE=$MODE GAP=$GAP SIZE=$(numfmt --from=iec "$MEMORY")"
 		echo "MNT=$2 DEV=$5"
 		echo "SOCK=$3 VMM_PID=$(<"$4") BASE=$2/base.bin"
-		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --base $2/base.bin --diff-dir $6 --mode $MODE --keep $KEEP)"
+		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --base $2/base.bin --diff-dir $6 --mode $MODE --keep $KEEP $DROP_CACHE)"
 	} >"$1.new" && mv "$1.new" "$1"
 }
 
@@ -130,21 +132,87 @@ fresh_fs() { # DIR
 	[ -n "$AGED_SIZE" ] &&
 		{ bounded 120 "$LAB_BIN/age" --size "$AGED_SIZE" "$1/mnt/aged" >"$1/age.json" ||
 			die "cannot age the file system"; }
-	warm_memory "$1/mnt"
+	[ "$FIRST" = yes ] && [ "$DISK" = fast ] && fill "$1/mnt" 11
+	fill "$1/mnt" 6
 	make_base "$1/vmm.sock" "$1/mnt"
 	bounded 120 sync -f "$1/mnt" || die "the disk does not take its data"
 	set_rate "$1" "$RATE_BITS"
 }
 
 # The memory of a virtual machine can be slow when it is touched for the first time, which is nothing
-# that should show in a pause: have it touched before, the disk's and that of the page cache.
+# that should show in a pause: have it touched before: the disk's (warm_disk; on a fast disk the
+# free space is filled once) and that of the page cache.
+warm_disk() { # LOOP
+	bounded 180 dd if=/dev/zero of="$1" bs=4M oflag=direct status=none 2>/dev/null
+	bounded 60 sync "$1"
+}
+
+fill() { # ROOT MEMORIES: writes as much as so many memory files, and takes it away again
+	local mb=$(($(numfmt --from=iec "$MEMORY") * $2 >> 20))
+	bounded 120 dd if=/dev/zero of="$1/fill" bs=4M count=$((mb / 4)) conv=fdatasync status=none &&
+		rm "$1/fill" || die "cannot write $mb MB to $1"
+}
+
+up() {
+	[ -e "$(state_file "$1")" ] || is_mounted "$1/mnt" || is_mounted "$1/fuse" ||
+		is_mounted "$1/ram" || is_mounted "$1/control"
+}
+
+# ---- the VMM and its snapshots ----
+
+start_vmm() { # DIR NAME: DIR/NAME.sock, DIR/NAME.pid
+	local args=(--api-sock "$1/$2.sock" --pidfile "$1/$2.pid" --memory "$MEMORY"
+		--vcpus "$VCPUS" --dirty-pages "$DIRTY_PAGES")
+	[ "$FSYNC" = no ] && args+=(--no-fsync)
+	rm -f "$1/$2.pid"
+	setsid "$LAB_BIN/labvmm" "${args[@]}" </dev/null >"$1/$2.log" 2>&1 &
+	wait_until 30 test -s "$1/$2.pid" || die "labvmm does not start: $(cat "$1/$2.log")"
+}
+
+# A first full snapshot of the running VM: where the chain of diffs starts.
+make_base() { # SOCK ROOT
+	bounded 60 "$LAB_BIN/branch" --api-sock "$1" --root "$2" --mode full >/dev/null &&
+		mv "$2/snap-1/memory.bin" "$2/base.bin" && rm -r "$2/snap-1" ||
+		die "cannot make the base snapshot in $2"
+}
+
+write_env() { # FILE ROOT SOCK PIDFILE DEV DIFF-DIR
+	{
+		echo "SCENARIO=$SCENARIO MODE=$MODE GAP=$GAP SIZE=$(numfmt --from=iec "$MEMORY")"
+		echo "MNT=$2 DEV=$5"
+		echo "SOCK=$3 VMM_PID=$(<"$4") BASE=$2/base.bin"
+		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --base $2/base.bin --diff-dir $6 --mode $MODE --keep $KEEP $DROP_CACHE)"
+	} >"$1.new" && mv "$1.new" "$1"
+}
+
+# A file system as on the first day (or the last, for `aged`), nothing dirty, the disk's own speed.
+fresh_fs() { # DIR
+	local loop
+	loop=$(<"$1/loop")
+	set_rate "$1" 0
+	mkdir -p "$1/mnt"
+	make_fs "$loop" "$1/mnt"
+	set_knobs "$loop"
+	[ -n "$AGED_SIZE" ] &&
+		{ bounded 120 "$LAB_BIN/age" --size "$AGED_SIZE" "$1/mnt/aged" >"$1/age.json" ||
+			die "cannot age the file system"; }
+	[ "$FIRST" = yes ] && [ "$DISK" = fast ] && fill "$1/mnt" 11
+	fill "$1/mnt" 6
+	make_base "$1/vmm.sock" "$1/mnt"
+	bounded 120 sync -f "$1/mnt" || die "the disk does not take its data"
+	set_rate "$1" "$RATE_BITS"
+}
+
+# The memory of a virtual machine can be slow when it is touched for the first time, which is nothing
+# that should show in a pause: have it touched before: the disk's (warm_disk; on a fast disk the
+# free space is filled once) and that of the page cache.
 warm_disk() { # LOOP
 	bounded 180 dd if=/dev/zero of="$1" bs=4M oflag=direct status=none 2>/dev/null
 	bounded 60 sync "$1"
 }
 
 warm_memory() { # ROOT
-	local mb=$(($(numfmt --from=iec "$MEMORY") * (KEEP + 1) >> 20))
+	local mb=$(($(numfmt --from=iec "$MEMORY") * 6 >> 20))
 	bounded 120 dd if=/dev/zero of="$1/warm" bs=4M count=$((mb / 4)) status=none &&
 		rm "$1/warm" || die "cannot write $mb MB to $1"
 }
@@ -177,7 +245,7 @@ write_env() { # FILE ROOT SOCK PIDFILE DEV DIFF-DIR
 		echo "SCENARIO=$SCENARIO MODE=$MODE GAP=$GAP SIZE=$(numfmt --from=iec "$MEMORY")"
 		echo "MNT=$2 DEV=$5"
 		echo "SOCK=$3 VMM_PID=$(<"$4") BASE=$2/base.bin"
-		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --base $2/base.bin --diff-dir $6 --mode $MODE --keep $KEEP)"
+		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --base $2/base.bin --diff-dir $6 --mode $MODE --keep $KEEP $DROP_CACHE)"
 	} >"$1.new" && mv "$1.new" "$1"
 }
 
@@ -192,7 +260,8 @@ fresh_fs() { # DIR
 	[ -n "$AGED_SIZE" ] &&
 		{ bounded 120 "$LAB_BIN/age" --size "$AGED_SIZE" "$1/mnt/aged" >"$1/age.json" ||
 			die "cannot age the file system"; }
-	warm_memory "$1/mnt"
+	[ "$FIRST" = yes ] && [ "$DISK" = fast ] && fill "$1/mnt" 11
+	fill "$1/mnt" 6
 	make_base "$1/vmm.sock" "$1/mnt"
 	bounded 120 sync -f "$1/mnt" || die "the disk does not take its data"
 	set_rate "$1" "$RATE_BITS"
@@ -224,7 +293,7 @@ up() {
 	"make_${DISK}_disk" "$dir" "$DISK_SIZE"
 	[ "$DISK" = slow ] && warm_disk "$(<"$dir/loop")"
 	start_vmm "$dir" vmm
-	fresh_fs "$dir"
+	FIRST=yes fresh_fs "$dir"
 	write_env "$dir/env" "$dir/mnt" "$dir/vmm.sock" "$dir/vmm.pid" "$(<"$dir/loop")" "$dir/mnt"
 	trap - EXIT INT TERM
 	say "$SCENARIO is up: $dir/env"
@@ -250,7 +319,7 @@ control() {
 		die "cannot mount a tmpfs"
 	# few snapshots stay: pages of tmpfs that were just freed are quick to get, new ones may not be
 	KEEP=3
-	warm_memory "$dir/control"
+	fill "$dir/control" 6
 	start_vmm "$dir" control
 	make_base "$dir/control.sock" "$dir/control"
 	write_env "$dir/control.env" "$dir/control" "$dir/control.sock" "$dir/control.pid" tmpfs "$dir/mnt"
