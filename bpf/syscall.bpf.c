@@ -248,6 +248,8 @@ static __always_inline bool api_is_request(const char *p)
 	       STARTS(p, "{\"execute\"") || STARTS(p, "{ \"execute\"");
 }
 
+#define API_SHORTEST 9 /* "PATCH /vm" */
+
 /* The body of a request whose headers came with an earlier read */
 #define API_BODY_LOOK 64
 static __always_inline bool api_is_body(const char *p)
@@ -298,30 +300,38 @@ static __always_inline void look_for_request(const struct thread *th, struct tas
 
 /* ---- */
 
+/* These read user memory, which may fault: a fault of ours, not of the target. */
+static __always_inline void emit_what_was_read(const struct thread *th, struct task_struct *task,
+					       u32 tid, s64 ret, u64 ts_ns)
+{
+	struct cpu_state *cpu = this_cpu();
+
+	if (!cpu)
+		return;
+	cpu->probing++;
+	if (th->desc.cls == FP_SYS_OPEN)
+		emit_open(th, task, tid, ret, ts_ns);
+	else if (th->desc.cls == FP_SYS_RENAME)
+		emit_rename(th, tid, ret, ts_ns);
+	else
+		look_for_request(th, task, tid, ret, ts_ns);
+	cpu->probing--;
+}
+
 static __always_inline void emit_call(const struct thread *th, struct task_struct *task, u32 tid,
 				      s64 ret, u64 ts_ns)
 {
-	switch (th->desc.cls) {
-	case FP_SYS_OTHER:
-		if (ts_ns - th->enter_ns >= cfg_min_other_ns)
-			emit_syscall(th, tid, ret, ts_ns);
-		return;
-	case FP_SYS_FUTEX:
+	u8 cls = th->desc.cls;
+
+	if (cls == FP_SYS_FUTEX)
 		emit_futex(th, tid, ret, ts_ns);
-		return;
-	case FP_SYS_OPEN:
-		emit_open(th, task, tid, ret, ts_ns);
-		return;
-	case FP_SYS_RENAME:
-		emit_rename(th, tid, ret, ts_ns);
-		return;
-	}
-	if (th->desc.flags & SYS_ARGS)
+	else if (th->desc.flags & SYS_ARGS)
 		emit_syscall_args(th, tid, ret, ts_ns);
-	else
+	else if (cls == FP_SYS_OTHER ? ts_ns - th->enter_ns >= cfg_min_other_ns
+				     : cls != FP_SYS_OPEN && cls != FP_SYS_RENAME)
 		emit_syscall(th, tid, ret, ts_ns);
-	if (th->desc.buf && ret > 0)
-		look_for_request(th, task, tid, ret, ts_ns);
+	if (cls == FP_SYS_OPEN || cls == FP_SYS_RENAME || (th->desc.buf && ret >= API_SHORTEST))
+		emit_what_was_read(th, task, tid, ret, ts_ns);
 }
 
 /* Here the task is current and its registers are those of the call that slept. */
@@ -345,7 +355,6 @@ SEC("?tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task;
-	struct cpu_state *cpu;
 	struct thread *th;
 	u32 tid = current_tid();
 	u64 ts_ns;
@@ -355,8 +364,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		return 0;
 	task = bpf_get_current_task_btf();
 	th = bpf_task_storage_get(&threads, task, 0, 0);
-	cpu = this_cpu();
-	if (!th || !cpu)
+	if (!th)
 		return 0;
 	ts_ns = bpf_ktime_get_ns();
 	if (th->ustack_ns) {
@@ -364,9 +372,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		th->ustack_ns = 0;
 	}
 	if (th->enter_ns) {
-		cpu->probing++;
 		emit_call(th, task, tid, ret, ts_ns);
-		cpu->probing--;
 		th->enter_ns = 0;
 	}
 	return 0;

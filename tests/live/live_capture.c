@@ -322,6 +322,27 @@ static void fsync_has_span_and_requests(void **state)
 	recorded__free(&r);
 }
 
+/* The journal's thread wakes the fsync: it is no target, and yet must be followed. */
+static void wakers_become_neighbours(void **state)
+{
+	const struct ev_task_state *t;
+	struct recorded r;
+	uint32_t jbd2 = 0;
+	size_t pos = 0;
+
+	if (!getenv("FLATPAUSE_EXT4"))
+		skip();
+	record_it(&r, sync_file);
+	while ((t = recorded__next(&r, &pos, EV_TASK, 0)) && !jbd2)
+		if ((t->flags & FP_TASK_KTHREAD) && !strncmp(t->comm, "jbd2/loop", 9) &&
+		    was_woken_by(&r, told(&r)->tid, t->h.tid))
+			jbd2 = t->h.tid;
+	assert_int_not_equal(jbd2, 0);
+	assert_true(recorded__count(&r, EV_SWITCH, jbd2) >= 1);
+	assert_int_equal(recorded__count(&r, EV_SYSCALL, jbd2), 0);
+	recorded__free(&r);
+}
+
 static void lost_records_are_told_in_band(void **state)
 {
 	struct recorded_opts o = { .capture = usual_capture(),
@@ -543,6 +564,22 @@ static void wrong_options_are_refused(void **state)
 	assert_int_equal(capture__open(&c, &o), -EINVAL);
 }
 
+static void without_privilege_it_is_said(void **state)
+{
+	struct capture_opts o = usual_capture();
+	struct capture *c = NULL;
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+			_exit(2);
+		_exit(capture__open(&c, &o) == -ENOTSUP && !c ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 /* Whatever this kernel refuses, each probe stands on some rung and says what that loses. */
 static void every_probe_has_a_rung(void **state)
 {
@@ -577,6 +614,7 @@ int main(void)
 		cmocka_unit_test(files_have_path_and_inode),
 		cmocka_unit_test(api_requests_are_seen),
 		cmocka_unit_test(fsync_has_span_and_requests),
+		cmocka_unit_test(wakers_become_neighbours),
 		cmocka_unit_test(lost_records_are_told_in_band),
 		cmocka_unit_test(sleeper_throughout_is_seen),
 		cmocka_unit_test(open_calls_are_told_at_the_end),
@@ -588,6 +626,7 @@ int main(void)
 		cmocka_unit_test(faults_are_the_targets_own),
 		cmocka_unit_test(wrong_targets_are_refused),
 		cmocka_unit_test(wrong_options_are_refused),
+		cmocka_unit_test(without_privilege_it_is_said),
 		cmocka_unit_test(every_probe_has_a_rung),
 	};
 

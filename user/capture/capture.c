@@ -131,6 +131,7 @@ int capture__start(struct capture *c, struct trace_writer *w)
 
 int capture__stop(struct capture *c, uint64_t *end_ns)
 {
+	uint64_t misses;
 	int err, drained;
 
 	if (!c->started || c->stopped)
@@ -146,6 +147,10 @@ int capture__stop(struct capture *c, uint64_t *end_ns)
 	do {
 		drained = capture__drain(c);
 	} while (drained > 0);
+	misses = capture_count_misses(c);
+	if (misses)
+		log_warn("%llu events were missed by hooks that were interrupted by themselves",
+			 (unsigned long long)misses);
 	if (!err)
 		err = drained;
 	return err ? err : capture_tell_last_loss(c, *end_ns);

@@ -57,6 +57,7 @@ struct capture {
 int capture_load(struct capture *c);
 int capture_attach(struct capture *c);
 void capture_unload(struct capture *c);
+uint64_t capture_count_misses(const struct capture *c);
 
 /* ladder.c: the rung that each probe got; NULL programs were never tried */
 int capture_choose_rungs(struct capture *c);

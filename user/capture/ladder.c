@@ -70,7 +70,7 @@ static const char *rung_name(int rung)
 }
 
 /* The reason that the rung above was not to be had, where it was tried. */
-static void say_step_down(const struct capture *c, const struct probe *p, int rung,
+static void say_step_down(const struct capture *c, const struct probe *p,
 			  const struct capture_hook *h)
 {
 	int err = 0;
@@ -81,7 +81,6 @@ static void say_step_down(const struct capture *c, const struct probe *p, int ru
 	log_verbose("%s: '%s' is not to be had (%s: %s); using '%s'; lost by that: %s", p->name,
 		    p->rungs[0].hook, missing, refusal_text(err), h->hook,
 		    h->lost[0] ? h->lost : "nothing");
-	(void)rung;
 }
 
 int capture_choose_rungs(struct capture *c)
@@ -95,7 +94,7 @@ int capture_choose_rungs(struct capture *c)
 
 		h->rung = rung_name(rung);
 		if (rung != 0)
-			say_step_down(c, probes[i], rung, h);
+			say_step_down(c, probes[i], h);
 	}
 	return 0;
 }

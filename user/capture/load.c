@@ -167,6 +167,8 @@ static int open_object(struct capture *c)
 		err = list_programs(c);
 		if (err)
 			return err;
+		/* The kernel's types take megabytes, and loading takes as many again. */
+		kernel_shape__free(&c->shape);
 	}
 	rebind_programs(c);
 	set_constants(c);
@@ -253,8 +255,6 @@ int capture_load(struct capture *c)
 		if (c->programs[i].err == -ENOENT && is_needed(c->programs[i].name))
 			return log_err(-ENOTSUP, "this kernel has no %s, which recording needs",
 				       c->programs[i].section);
-	/* The types of the kernel take megabytes, and are needed no more. */
-	kernel_shape__free(&c->shape);
 	return fill_syscall_map(c);
 }
 
@@ -340,6 +340,22 @@ int capture_walk_tasks(struct capture *c, uint32_t mode, uint32_t tgid, uint32_t
 	if (found)
 		*found = c->skel->bss->iter_found;
 	return n < 0 ? log_err((int)n, "cannot walk the host's threads") : 0;
+}
+
+/* A hook that interrupts itself is not run a second time: the kernel only counts that. */
+uint64_t capture_count_misses(const struct capture *c)
+{
+	uint64_t misses = 0;
+
+	for (size_t i = 0; i < c->programs_cnt; i++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t size = sizeof(info);
+
+		if (!c->programs[i].err &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(c->programs[i].prog), &info, &size))
+			misses += info.recursion_misses;
+	}
+	return misses;
 }
 
 void capture_unload(struct capture *c)
