@@ -130,6 +130,7 @@ struct timeline {
 	void *ctx;
 	uint64_t repaired; /* records that ran backwards in their thread */
 	uint64_t missed;   /* switches that did not fit */
+	uint64_t implied;  /* switches that only later records tell of */
 	bool no_memory;	   /* said at the end: once is enough */
 };
 

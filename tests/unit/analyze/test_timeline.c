@@ -271,6 +271,55 @@ static void missing_switch_in(void **state)
 	tb__free(b);
 }
 
+/* A kernel that does not report a switch: the call that returned says that it ran by then. */
+static void switch_told_by_a_call(void **state)
+{
+	struct trace_builder *b = begin();
+	const struct finding_thread *t;
+	struct findings *f;
+
+	tb_at(b, 120 * MS);
+	tb_block(b, 10, TB_INTERRUPTIBLE);
+	tb_at(b, 140 * MS);
+	tb_syscall(b, 10, FP_SYS_POLL, 119 * MS, 3, 1);
+	tb_at(b, 145 * MS);
+	tb_block(b, 10, TB_INTERRUPTIBLE);
+	tb_at(b, 150 * MS);
+	tb_wake_ctx(b, 0, 10, EV_CTX_HARDIRQ, 0, 0);
+	tb_resume(b, 10, FUTEX_SLEEP, 0);
+	f = end(b);
+	t = thread_of(&f->windows[0], 10);
+	assert_int_equal(blocked_ns(t, "unknown.missed_switch"), 0);
+	assert_int_equal(blocked_ns(t, "futex.wait"), 5 * MS);
+	assert_int_equal(t->running_user_ns + t->running_kernel_ns, 75 * MS);
+	assert_int_equal(t->wall_ns, 100 * MS);
+	findings__free(f);
+	tb__free(b);
+}
+
+/* The command of a later run did not exist before it. */
+static void later_command(void **state)
+{
+	struct trace_builder *b = begin();
+	struct rec_run run = { .sweep = 1,
+			       .index = 1,
+			       .begin_ns = 160 * MS,
+			       .end_ns = 250 * MS,
+			       .reported_ns = REC_NS_NONE,
+			       .pid = 500 };
+	const struct finding_thread *t;
+	struct findings *f;
+
+	tb_at(b, 165 * MS);
+	tb_sleeper(b, 500, 500, "branch", FP_TASK_TARGET, TB_INTERRUPTIBLE, EPOLL_SLEEP);
+	tb_run_full(b, &run);
+	f = end(b);
+	t = thread_of(&f->windows[0], 500);
+	assert_int_equal(t->wall_ns, 40 * MS);
+	findings__free(f);
+	tb__free(b);
+}
+
 /* What lies in a range of lost records has no other name; too much of it, and no verdict. */
 static void lost_records(void **state)
 {
@@ -415,6 +464,8 @@ int main(void)
 		cmocka_unit_test(named_later),
 		cmocka_unit_test(born_and_dead_inside),
 		cmocka_unit_test(pid_reuse),
+		cmocka_unit_test(switch_told_by_a_call),
+		cmocka_unit_test(later_command),
 		cmocka_unit_test(preempted_and_woken),
 		cmocka_unit_test(run_delay_without_wake),
 		cmocka_unit_test(wake_of_a_running_thread),

@@ -285,7 +285,7 @@ static void signals_disagree(void **state)
 	f = find(b, "auto", 0);
 	assert_string_equal(f->windows[0].detector, "api");
 	assert_int_equal(f->windows[0].reported_ns, 30 * MS);
-	assert_int_equal(f->warnings_cnt, 2); /* this one, and that the trace has no REC_META */
+	assert_int_equal(f->warnings_cnt, 3); /* this one; neither REC_META nor symbols */
 	assert_non_null(strstr(f->warnings[1], "17.0 ms"));
 	end_with(b, f);
 }

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What switches and wakes do to the state of a thread. Times only ever move forward within a
+ * thread: a record that runs backwards (clocks of two CPUs, an interrupted reserve) is taken as of
+ * the moment that the thread has reached, and counted. So segments have no gaps by construction.
+ */
+#include "timeline_internal.h"
+
+/* TASK_DEAD, EXIT_DEAD, EXIT_ZOMBIE: the last switch of a thread */
+#define STATE_DEAD (0x80 | 0x10 | 0x20)
+
+/* A wake this little before its sleep began was stamped by a CPU whose clock is behind. */
+#define SKEW_NS 2000
+
+/* A target is made at its first record, whatever that is; others only where they are named. */
+struct thread *timeline_target(struct timeline *tl, uint32_t tid)
+{
+	struct thread *t = timeline__thread(tl, tid);
+	const struct scan_tid *known;
+
+	if (t || !tid)
+		return t && t->target ? t : NULL;
+	known = scan__tid(tl->scan, tid);
+	if (!known || !known->target || known->died)
+		return NULL;
+	t = thread__new(tl, tid, tl->start_ns);
+	if (t)
+		t->target = true;
+	return t;
+}
+
+static uint64_t forward(struct timeline *tl, const struct thread *t, uint64_t ts)
+{
+	if (ts >= t->since_ns)
+		return ts;
+	tl->repaired++;
+	return t->since_ns;
+}
+
+/* ---- segments ---- */
+
+void segment_append(struct timeline *tl, struct thread *t, const struct seg *seg)
+{
+	struct seg *s;
+
+	if (vec__cnt(&t->fixups) && tl->on_fixup && seg->end > seg->begin)
+		tl->on_fixup(tl->ctx, t, seg);
+	if (!t->target || seg->end <= seg->begin || seg->end <= tl->keep_ns)
+		return;
+	s = VEC_PUSH(&t->segs, struct seg);
+	if (!s) {
+		tl->no_memory = true;
+		return;
+	}
+	*s = *seg;
+}
+
+void segment_open(struct thread *t, enum seg_kind kind, uint64_t ts)
+{
+	t->kind = kind;
+	t->since_ns = ts;
+	t->flags = 0;
+	t->kstack = STACK_NONE;
+	t->wake_ns = 0;
+	t->wake_flags = 0;
+	t->wake_detail = 0;
+}
+
+void segment_close_run(struct timeline *tl, struct thread *t, uint64_t ts)
+{
+	segment_append(
+		tl, t,
+		&(struct seg){
+			.begin = t->since_ns, .end = ts, .kind = SEG_RUN, .detail = t->cpu });
+}
+
+static void close_unknown(struct timeline *tl, struct thread *t, uint64_t ts, uint32_t reason)
+{
+	segment_append(
+		tl, t,
+		&(struct seg){
+			.begin = t->since_ns, .end = ts, .kind = SEG_UNKNOWN, .detail = reason });
+}
+
+struct seg segment_blocked(const struct thread *t, uint64_t end)
+{
+	return (struct seg){ .begin = t->since_ns,
+			     .end = end,
+			     .kstack = t->kstack,
+			     .kind = SEG_BLOCKED,
+			     .flags = t->flags | t->wake_flags,
+			     .detail = t->wake_detail };
+}
+
+static uint32_t occupant_of(struct timeline *tl, const struct thread *t, uint32_t tid)
+{
+	const struct thread *o;
+
+	if (!tid)
+		return OCCUPANT_IDLE;
+	o = timeline__thread(tl, tid);
+	if (o && o->target)
+		return OCCUPANT_SELF;
+	if (o && o->kthread)
+		return OCCUPANT_KTHREAD;
+	return OCCUPANT_OTHER;
+}
+
+/* A switch that says "runs" or "ran" where the thread was last seen asleep, or the other way. */
+static uint32_t missed_reason(struct timeline *tl, const struct thread *t, uint64_t ts)
+{
+	tl->missed++;
+	return scan__lost(tl->scan, UINT32_MAX, t->since_ns, ts) ? REASON_LOST : REASON_MISSED;
+}
+
+void thread__kill(struct timeline *tl, struct thread *t, uint64_t ts)
+{
+	struct scan_tid *known = scan__tid(tl->scan, t->tid);
+
+	t->dead_ns = ts;
+	t->kind = SEG_NONE;
+	HASH_DEL(tl->by_tid, t);
+	if (known)
+		known->died = true;
+}
+
+static void switch_out(struct timeline *tl, struct thread *t, const struct ev_switch *ev,
+		       uint32_t cpu)
+{
+	uint64_t ts = forward(tl, t, ev->h.ts_ns);
+	bool ran = t->kind == SEG_RUN || t->kind == SEG_NONE ||
+		   (t->kind == SEG_RUNNABLE && t->snapshot_running);
+
+	t->snapshot_running = false;
+	if (ran) { /* seen first when it leaves: it ran all the time */
+		t->cpu = cpu;
+		segment_close_run(tl, t, ts);
+	} else {
+		close_unknown(tl, t, ts, missed_reason(tl, t, ts));
+	}
+	if (!(ev->flags & EV_SWITCH_PREEMPT) && (ev->prev_state & STATE_DEAD)) {
+		thread__kill(tl, t, ts);
+		return;
+	}
+	if ((ev->flags & EV_SWITCH_PREEMPT) || !ev->prev_state) {
+		segment_open(t, SEG_RUNNABLE, ts);
+		return;
+	}
+	uint64_t ran_since = t->since_ns;
+
+	segment_open(t, SEG_BLOCKED, ts);
+	if (!(ev->flags & EV_SWITCH_STACK_NEXT))
+		t->kstack = stacks__find(tl->stacks, ev->kstack_id);
+	if (ev->flags & EV_SWITCH_PREV_IOWAIT)
+		t->flags |= SEG_IOWAIT;
+	if (t->dirty_ns && t->dirty_ns >= ran_since)
+		t->flags |= SEG_DIRTY;
+	t->dirty_ns = 0;
+	if (t->early_wake_ns && t->early_wake_ns + SKEW_NS >= ts) {
+		t->wake_ns = ts;
+		t->wake_detail = t->early_detail;
+		t->wake_flags = t->early_flags;
+		tl->repaired++;
+	}
+	t->early_wake_ns = 0;
+}
+
+/* When did it become runnable: the wake says so, else the time that it stood in the runqueue. */
+static uint64_t end_of_sleep(const struct thread *t, const struct ev_switch *ev, uint64_t ts)
+{
+	uint64_t delay = ev->flags & EV_SWITCH_RUN_DELAY ? ev->run_delay_ns : 0;
+
+	if (t->wake_ns)
+		return t->wake_ns < ts ? t->wake_ns : ts;
+	return ts - t->since_ns > delay ? ts - delay : t->since_ns;
+}
+
+static void close_sleep(struct timeline *tl, struct thread *t, const struct ev_switch *ev,
+			uint64_t ts)
+{
+	uint64_t end = end_of_sleep(t, ev, ts);
+	struct seg seg;
+
+	if (ev->flags & EV_SWITCH_STACK_NEXT && ev->kstack_id)
+		t->kstack = stacks__find(tl->stacks, ev->kstack_id);
+	if (ev->flags & EV_SWITCH_NEXT_IOWAIT)
+		t->flags |= SEG_IOWAIT;
+	seg = segment_blocked(t, end);
+	segment_append(tl, t, &seg);
+	segment_append(tl, t,
+		       &(struct seg){ .begin = end,
+				      .end = ts,
+				      .kind = SEG_RUNNABLE,
+				      .detail = occupant_of(tl, t, ev->h.tid) });
+}
+
+/* It was seen to run already. With a loss in between, all since then is uncertain. */
+static void close_running_twice(struct timeline *tl, struct thread *t, uint64_t ts)
+{
+	const struct lost_range *lost = scan__lost(tl->scan, UINT32_MAX, t->since_ns, ts);
+	uint64_t from;
+
+	tl->missed++;
+	if (!lost) {
+		segment_close_run(tl, t, ts);
+		return;
+	}
+	from = lost->from_ns > t->since_ns ? lost->from_ns : t->since_ns;
+	segment_close_run(tl, t, from);
+	t->since_ns = from;
+	close_unknown(tl, t, ts, REASON_LOST);
+}
+
+static void switch_in(struct timeline *tl, struct thread *t, const struct ev_switch *ev,
+		      uint32_t cpu)
+{
+	uint64_t ts = forward(tl, t, ev->h.ts_ns);
+
+	switch (t->kind) {
+	case SEG_NONE: /* nobody saw it leave: it slept since before the recording */
+		t->flags |= SEG_PRETRACE;
+		close_sleep(tl, t, ev, ts);
+		break;
+	case SEG_BLOCKED:
+		close_sleep(tl, t, ev, ts);
+		break;
+	case SEG_RUNNABLE:
+		segment_append(tl, t,
+			       &(struct seg){ .begin = t->since_ns,
+					      .end = ts,
+					      .kind = SEG_RUNNABLE,
+					      .detail = occupant_of(tl, t, ev->h.tid) });
+		break;
+	case SEG_RUN:
+		close_running_twice(tl, t, ts);
+		break;
+	case SEG_UNKNOWN:
+		close_unknown(tl, t, ts, REASON_PRETRACE);
+		break;
+	}
+	t->snapshot_running = false;
+	segment_open(t, SEG_RUN, ts);
+	t->cpu = cpu;
+}
+
+void timeline_on_switch(struct timeline *tl, const struct trace_event *ev)
+{
+	const struct ev_switch *sw = (const void *)ev->hdr;
+	struct thread *prev = timeline_target(tl, sw->h.tid);
+	struct thread *next = timeline_target(tl, sw->next_tid);
+
+	if (prev && prev != next)
+		switch_out(tl, prev, sw, ev->cpu);
+	if (next && prev != next)
+		switch_in(tl, next, sw, ev->cpu);
+}
+
+/*
+ * A record that only a running thread makes, where no switch to it was seen: some kernels do not
+ * report every switch. It ran by then, if not a little before; what it slept on is told by the
+ * syscall around it. In a lost range nothing is concluded.
+ */
+void timeline_seen_running(struct timeline *tl, uint32_t tid, uint64_t ts, uint32_t cpu)
+{
+	struct thread *t = timeline_target(tl, tid);
+
+	if (!t || t->snapshot_running || (t->kind != SEG_BLOCKED && t->kind != SEG_RUNNABLE) ||
+	    ts <= t->since_ns + SKEW_NS || scan__lost(tl->scan, UINT32_MAX, t->since_ns, ts))
+		return;
+	tl->implied++;
+	if (t->kind == SEG_BLOCKED)
+		close_sleep(tl, t, &(struct ev_switch){ .h.tid = 0 }, ts);
+	else
+		segment_append(tl, t,
+			       &(struct seg){ .begin = t->since_ns,
+					      .end = ts,
+					      .kind = SEG_RUNNABLE,
+					      .detail = OCCUPANT_OTHER });
+	segment_open(t, SEG_RUN, ts);
+	t->cpu = cpu;
+}
+
+void timeline_on_wake(struct timeline *tl, const struct ev_wake *ev)
+{
+	struct thread *t = timeline_target(tl, ev->wakee_tid);
+	uint8_t flags = SEG_WOKEN;
+	uint32_t detail = 0;
+
+	if (!t)
+		return;
+	if (ev->flags & EV_WAKE_BY_IO) {
+		flags |= SEG_BY_IO;
+		detail = FP_ID(ev->cause);
+	} else if (ev->h.ctx == EV_CTX_TASK && ev->h.tid && ev->h.tid != t->tid) {
+		flags |= SEG_BY_TASK;
+		detail = ev->h.tid;
+	}
+	if (t->kind == SEG_NONE && t->exit_ns == 0) {
+		segment_open(t, SEG_BLOCKED, t->since_ns);
+		t->flags |= SEG_PRETRACE;
+	}
+	if (t->kind == SEG_BLOCKED && !t->wake_ns) {
+		t->wake_ns = forward(tl, t, ev->h.ts_ns);
+		t->wake_detail = detail;
+		t->wake_flags = flags;
+	} else if (t->kind == SEG_RUN || t->snapshot_running) {
+		/* counts only if it falls asleep at once after it */
+		t->early_wake_ns = ev->h.ts_ns;
+		t->early_detail = detail;
+		t->early_flags = flags;
+	}
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Between timeline.c (threads, what lies over their segments) and switches.c (the segments). */
+#ifndef FLATPAUSE_TIMELINE_INTERNAL_H
+#define FLATPAUSE_TIMELINE_INTERNAL_H
+
+#include "timeline.h"
+
+#include <utlist.h>
+
+/* NULL on no memory (noted in tl). */
+struct thread *thread__new(struct timeline *tl, uint32_t tid, uint64_t born_ns);
+void thread__kill(struct timeline *tl, struct thread *t, uint64_t ts);
+
+/* A target is made at its first record, whatever that is; NULL for any other thread. */
+struct thread *timeline_target(struct timeline *tl, uint32_t tid);
+
+/* Adds a complete segment to a target's list; empty and outdated ones are dropped. */
+void segment_append(struct timeline *tl, struct thread *t, const struct seg *seg);
+
+/* The state that begins at `ts`. */
+void segment_open(struct thread *t, enum seg_kind kind, uint64_t ts);
+
+/* What is open becomes a complete segment that ends at `ts`. */
+void segment_close_run(struct timeline *tl, struct thread *t, uint64_t ts);
+struct seg segment_blocked(const struct thread *t, uint64_t end);
+
+void timeline_on_switch(struct timeline *tl, const struct trace_event *ev);
+void timeline_on_wake(struct timeline *tl, const struct ev_wake *ev);
+void timeline_seen_running(struct timeline *tl, uint32_t tid, uint64_t ts, uint32_t cpu);
+
+#endif
