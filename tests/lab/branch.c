@@ -30,6 +30,7 @@ struct cfg {
 	const char *root;
 	const char *base;
 	const char *diff_dir;
+	const char *memory_dir;
 	const char *mode;
 	uint64_t timeout_ns;
 	uint32_t keep;
@@ -43,6 +44,8 @@ static const struct param params[] = {
 	      "where snap-1, snap-2, ... are made (required)"),
 	PARAM(struct cfg, base, "base", 'b', PARAM_STRING, "FILE",
 	      "diff: the memory file to start the chain from"),
+	PARAM(struct cfg, memory_dir, "memory-dir", 0, PARAM_STRING, "DIR",
+	      "where the memory files are, each in its snap-N (default: --root)"),
 	PARAM(struct cfg, diff_dir, "diff-dir", 0, PARAM_STRING, "DIR",
 	      "diff: where the VMM writes the diff (default: --root)"),
 	PARAM(struct cfg, mode, "mode", 'm', PARAM_STRING, "diff|full",
@@ -78,6 +81,11 @@ struct branch {
 	int copy_err;
 	uint64_t copy_ns, pause_ns, create_ns, apply_ns, applied_bytes;
 };
+
+static const char *memory_root(const struct cfg *cfg)
+{
+	return cfg->memory_dir ? cfg->memory_dir : cfg->root;
+}
 
 static uint64_t now_ns(void)
 {
@@ -140,7 +148,7 @@ static int find_previous(struct branch *b)
 		return log_err(b->cfg->base ? -errno : -EINVAL, "diff mode needs --base FILE%s%s",
 			       b->cfg->base ? ", but " : "", b->cfg->base ? b->cfg->base : "");
 	for (unsigned int n = b->index - 1; n > 0; n--) {
-		if (path_to(b->previous, "%s/snap-%u/memory.bin", b->cfg->root, n))
+		if (path_to(b->previous, "%s/snap-%u/memory.bin", memory_root(b->cfg), n))
 			return -ENAMETOOLONG;
 		if (!stat(b->previous, &st) && st.st_size == base.st_size)
 			return 0;
@@ -148,7 +156,7 @@ static int find_previous(struct branch *b)
 	return path_to(b->previous, "%s", b->cfg->base);
 }
 
-static void remove_snapshot(const char *root, unsigned int index)
+static void remove_dir(const char *root, unsigned int index)
 {
 	char dir[PATH_MAX], path[PATH_MAX];
 	struct dirent *e;
@@ -167,6 +175,13 @@ static void remove_snapshot(const char *root, unsigned int index)
 		log_warn("cannot remove %s: %s", dir, strerror(errno));
 }
 
+static void remove_snapshot(const struct cfg *cfg, unsigned int index)
+{
+	remove_dir(cfg->root, index);
+	if (cfg->memory_dir)
+		remove_dir(cfg->memory_dir, index);
+}
+
 static void forget_old(const struct branch *b)
 {
 	DIR *dir = b->cfg->keep ? opendir(b->cfg->root) : NULL;
@@ -176,7 +191,7 @@ static void forget_old(const struct branch *b)
 		unsigned int n = snap_index(e->d_name);
 
 		if (n && n + b->cfg->keep <= b->index)
-			remove_snapshot(b->cfg->root, n);
+			remove_snapshot(b->cfg, n);
 	}
 	if (dir)
 		closedir(dir);
@@ -206,6 +221,19 @@ static int write_manifest(const struct branch *b)
 	return err;
 }
 
+static int make_memory_dir(const struct branch *b)
+{
+	char dir[PATH_MAX];
+	int err;
+
+	if (!b->cfg->memory_dir)
+		return 0;
+	err = path_to(dir, "%s/snap-%u", b->cfg->memory_dir, b->index);
+	if (!err && mkdir(dir, 0755) && errno != EEXIST)
+		err = log_err(-errno, "cannot make %s", dir);
+	return err;
+}
+
 static int prepare(struct branch *b)
 {
 	int err = newest_snapshot(b->cfg->root, &b->index);
@@ -216,7 +244,7 @@ static int prepare(struct branch *b)
 	if (!err)
 		err = path_to(b->dir, "%s/snap-%u", b->cfg->root, b->index);
 	if (!err)
-		err = path_to(b->memory, "%s/memory.bin", b->dir);
+		err = path_to(b->memory, "%s/snap-%u/memory.bin", memory_root(b->cfg), b->index);
 	if (!err)
 		err = path_to(b->vmstate, "%s/vmstate.bin", b->dir);
 	if (!err)
@@ -224,7 +252,7 @@ static int prepare(struct branch *b)
 			      b->cfg->diff_dir ? b->cfg->diff_dir : b->cfg->root, b->index);
 	if (!err && mkdir(b->dir, 0755))
 		err = log_err(-errno, "cannot make %s", b->dir);
-	return err;
+	return err ? err : make_memory_dir(b);
 }
 
 /* ---- the VMM ---- */
@@ -407,7 +435,7 @@ static int make_branch(struct branch *b)
 	if (b->diff && unlink(b->diff_file) && errno != ENOENT)
 		log_warn("cannot remove %s: %s", b->diff_file, strerror(errno));
 	if (err) {
-		remove_snapshot(b->cfg->root, b->index);
+		remove_snapshot(b->cfg, b->index);
 		return err;
 	}
 	drop_from_cache(b);

@@ -112,12 +112,12 @@ make_base() { # SOCK ROOT
 		die "cannot make the base snapshot in $2"
 }
 
-write_env() { # FILE ROOT SOCK PIDFILE DEV DIFF-DIR
+write_env() { # FILE ROOT SOCK PIDFILE DEV MEMORY-DIR
 	{
 		echo "SCENARIO=$SCENARIO MODE=$MODE GAP=$GAP SIZE=$(numfmt --from=iec "$MEMORY")"
 		echo "MNT=$2 DEV=$5"
-		echo "SOCK=$3 VMM_PID=$(<"$4") BASE=$2/base.bin"
-		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --base $2/base.bin --diff-dir $6 --mode $MODE --keep $KEEP $DROP_CACHE)"
+		echo "SOCK=$3 VMM_PID=$(<"$4") BASE=$6/base.bin"
+		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --memory-dir $6 --base $6/base.bin --mode $MODE --keep $KEEP $DROP_CACHE)"
 	} >"$1.new" && mv "$1.new" "$1"
 }
 
@@ -176,12 +176,12 @@ make_base() { # SOCK ROOT
 		die "cannot make the base snapshot in $2"
 }
 
-write_env() { # FILE ROOT SOCK PIDFILE DEV DIFF-DIR
+write_env() { # FILE ROOT SOCK PIDFILE DEV MEMORY-DIR
 	{
 		echo "SCENARIO=$SCENARIO MODE=$MODE GAP=$GAP SIZE=$(numfmt --from=iec "$MEMORY")"
 		echo "MNT=$2 DEV=$5"
-		echo "SOCK=$3 VMM_PID=$(<"$4") BASE=$2/base.bin"
-		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --base $2/base.bin --diff-dir $6 --mode $MODE --keep $KEEP $DROP_CACHE)"
+		echo "SOCK=$3 VMM_PID=$(<"$4") BASE=$6/base.bin"
+		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --memory-dir $6 --base $6/base.bin --mode $MODE --keep $KEEP $DROP_CACHE)"
 	} >"$1.new" && mv "$1.new" "$1"
 }
 
@@ -240,12 +240,12 @@ make_base() { # SOCK ROOT
 		die "cannot make the base snapshot in $2"
 }
 
-write_env() { # FILE ROOT SOCK PIDFILE DEV DIFF-DIR
+write_env() { # FILE ROOT SOCK PIDFILE DEV MEMORY-DIR
 	{
 		echo "SCENARIO=$SCENARIO MODE=$MODE GAP=$GAP SIZE=$(numfmt --from=iec "$MEMORY")"
 		echo "MNT=$2 DEV=$5"
-		echo "SOCK=$3 VMM_PID=$(<"$4") BASE=$2/base.bin"
-		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --base $2/base.bin --diff-dir $6 --mode $MODE --keep $KEEP $DROP_CACHE)"
+		echo "SOCK=$3 VMM_PID=$(<"$4") BASE=$6/base.bin"
+		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --memory-dir $6 --base $6/base.bin --mode $MODE --keep $KEEP $DROP_CACHE)"
 	} >"$1.new" && mv "$1.new" "$1"
 }
 
@@ -307,8 +307,8 @@ load_lab() { # DIR: as `up` made it
 	need_bins
 }
 
-# Only the snapshots move to tmpfs; small diffs stay where they were ($TMPDIR of an orchestrator), so
-# that the two arms differ by one thing: the memory files.
+# Only the memory files move to tmpfs; the device state and the small diff stay on the disk, so that the
+# control differs from the other arms by one thing.
 control() {
 	local dir
 	dir=$(absolute "$1") || exit
@@ -322,7 +322,8 @@ control() {
 	fill "$dir/control" 6
 	start_vmm "$dir" control
 	make_base "$dir/control.sock" "$dir/control"
-	write_env "$dir/control.env" "$dir/control" "$dir/control.sock" "$dir/control.pid" tmpfs "$dir/mnt"
+	write_env "$dir/control.env" "$dir/mnt" "$dir/control.sock" "$dir/control.pid" "$(<"$dir/loop")" \
+		"$dir/control"
 	say "the control is up: $dir/control.env"
 }
 
