@@ -114,12 +114,14 @@ int advice_add(struct findings *f, const char *mitigation, const char *why)
 
 	if (advice_new(f, mitigation, why, &a))
 		return -ENOMEM;
-	if (!strcmp(mitigation, "none"))
+	/* `fix` has no hand for knobs yet: what to turn is in the reason. */
+	if (!strcmp(mitigation, "none") || !strcmp(mitigation, "tune"))
 		return 0;
 	if (snapshot_root(f, root, sizeof(root)) || quote(root, quoted, sizeof(quoted)))
 		snprintf(quoted, sizeof(quoted), "DIR");
-	if (finding_setf(&a->command, "flatpause fix apply %s %s", mitigation, quoted) ||
-	    finding_set(&a->undo, "flatpause fix revert"))
+	if (finding_setf(&a->command, "flatpause fix apply --mitigation %s %s", mitigation,
+			 quoted) ||
+	    finding_setf(&a->undo, "flatpause fix revert %s", quoted))
 		return -ENOMEM;
 	return 0;
 }

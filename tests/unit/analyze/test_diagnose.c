@@ -65,7 +65,7 @@ static void verdict_comes_first(void **state)
 	assert_non_null(strstr(text, "Pauses grew"));
 	assert_non_null(strstr(text, "stepped at window 3"));
 	assert_non_null(strstr(text, "not the cause"));
-	assert_non_null(strstr(text, "$ flatpause fix apply memfd /mnt"));
+	assert_non_null(strstr(text, "$ flatpause fix apply --mitigation memfd /mnt"));
 	assert_non_null(strstr(text, "$ flatpause fix revert"));
 	assert_non_null(strstr(text, "0 lost"));
 	assert_null(strstr(text, "INCOMPLETE"));

@@ -55,8 +55,8 @@ static void wbt_story(void **state)
 	assert_non_null(why_rejected(f, "jbd2.commit_wait"));
 	assert_non_null(why_rejected(f, "futex.contended"));
 	assert_string_equal(advice_of(f, 0), "memfd");
-	assert_string_equal(f->advice[0].command, "flatpause fix apply memfd /mnt");
-	assert_string_equal(f->advice[0].undo, "flatpause fix revert");
+	assert_string_equal(f->advice[0].command, "flatpause fix apply --mitigation memfd /mnt");
+	assert_string_equal(f->advice[0].undo, "flatpause fix revert /mnt");
 	assert_non_null(f->flame_slow);
 	assert_non_null(f->flame_fast);
 	findings__free(f);
@@ -190,7 +190,8 @@ static void mballoc_story(void **state)
 	assert_int_equal(ledger_ns(&f->windows[5], "ext4.writepages"), 45 * TB_US);
 	assert_int_equal(f->windows[5].files[0].alloc_ns, 800 * TB_MS);
 	assert_string_equal(advice_of(f, 0), "fallocate");
-	assert_string_equal(f->advice[0].command, "flatpause fix apply fallocate /mnt");
+	assert_string_equal(f->advice[0].command,
+			    "flatpause fix apply --mitigation fallocate /mnt");
 	findings__free(f);
 	tb__free(b);
 }
