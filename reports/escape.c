@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "escape.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -158,16 +159,45 @@ void escape_markdown(FILE *out, const char *s)
 	}
 }
 
+/*
+ * The blank before a number that ends the name, NULL if there is none. flamegraph.pl takes such a
+ * number for the first of two counts: the line `fc_vcpu 0 1234` would be a difference.
+ */
+static const char *blank_before_count(const char *s)
+{
+	const char *end = s + strlen(s), *p = end, *whole;
+
+	while (p > s && isdigit((unsigned char)p[-1]))
+		p--;
+	if (p > s && p[-1] == '.') {
+		for (whole = p - 1; whole > s && isdigit((unsigned char)whole[-1]);)
+			whole--;
+		if (whole < p - 1)
+			p = whole;
+	}
+	return p < end && p > s && ((unsigned char)p[-1] <= ' ' || p[-1] == 0x7f) ? p - 1 : NULL;
+}
+
 void escape_folded(FILE *out, const char *s)
 {
-	uint32_t cp;
+	const char *blank = blank_before_count(s);
 	bool empty = true;
 
-	for (; (cp = utf8_next(&s)) != 0; empty = false) {
-		if (cp == ';')
+	while (*s) {
+		bool joins = s == blank;
+		uint32_t cp = utf8_next(&s);
+
+		empty = false;
+		if (joins)
+			fputc('_', out);
+		else if (cp == ';')
 			fputc(':', out);
+		else if (cp < 0x20 || cp == 0x7f)
+			fputc(' ', out);
+		else if (xml_forbids(cp) || cp == 0x2028 || cp == 0x2029)
+			utf8_put(out, UTF8_REPLACEMENT);
 		else
-			utf8_put(out, cp < 0x20 || cp == 0x7f ? ' ' : cp);
+			utf8_put(out, cp);
 	}
 	if (empty)
 		fputs("[unknown]", out);

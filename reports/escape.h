@@ -27,7 +27,11 @@ void escape_xml(FILE *out, const char *s);
 /* One cell of a Markdown table or a line of prose: no markup, no mentions, no line breaks. */
 void escape_markdown(FILE *out, const char *s);
 
-/* A frame of a folded stack: ';' becomes ':', controls become ' ', nothing becomes [unknown]. */
+/*
+ * A frame of a folded stack: ';' becomes ':', controls become ' ', other ends of a line U+FFFD,
+ * nothing becomes [unknown], and `fc_vcpu 0` becomes `fc_vcpu_0`: a number behind a blank at the
+ * end of a line would be a second count.
+ */
 void escape_folded(FILE *out, const char *s);
 
 /* Like escape_xml(), on one line, and at most `max` code points, then an ellipsis. */

@@ -64,7 +64,8 @@ each_link_has_its_target() {
 }
 
 folded_lines() {
-	! grep -hnvE '^[^;]+(;[^;]+)* [1-9][0-9]*$' "$@"
+	! grep -hnvE '^[^;]+(;[^;]+)* [1-9][0-9]*$' "$@" &&
+		! grep -hnE '[[:space:]][0-9]+(\.[0-9]*)?[[:space:]]+[0-9]+$' "$@" # flamegraph.pl: a difference
 }
 
 same_as_golden() {

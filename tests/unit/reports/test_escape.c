@@ -76,6 +76,27 @@ static void test_folded(void **state)
 {
 	expect(RENDER_VOID(escape_folded(out, "a;b\nc")), "a:b c");
 	expect(RENDER_VOID(escape_folded(out, "")), "[unknown]");
+	expect(RENDER_VOID(escape_folded(out, "<[u8; 4]>::f")), "<[u8: 4]>::f");
+	expect(RENDER_VOID(escape_folded(out, "a\xe2\x80\xa8"
+					      "b")),
+	       "a\xef\xbf\xbd"
+	       "b");
+}
+
+/* flamegraph.pl reads `^(.*)\s+?(\d+(?:\.\d*)?)$` twice: what ends so is a difference to it. */
+static void test_folded_count(void **state)
+{
+	expect(RENDER_VOID(escape_folded(out, "fc_vcpu 0")), "fc_vcpu_0");
+	expect(RENDER_VOID(escape_folded(out, "kworker 1.5")), "kworker_1.5");
+	expect(RENDER_VOID(escape_folded(out, "a 12.")), "a_12.");
+	expect(RENDER_VOID(escape_folded(out, "a  7")), "a _7");
+	expect(RENDER_VOID(escape_folded(out, "a\t7")), "a_7");
+	expect(RENDER_VOID(escape_folded(out, " 7")), "_7");
+	expect(RENDER_VOID(escape_folded(out, "a b7")), "a b7");
+	expect(RENDER_VOID(escape_folded(out, "a .7")), "a .7");
+	expect(RENDER_VOID(escape_folded(out, "a 7 ")), "a 7 ");
+	expect(RENDER_VOID(escape_folded(out, "42")), "42");
+	expect(RENDER_VOID(escape_folded(out, ".")), ".");
 }
 
 /* Whatever the name, nothing comes out that could end a string, an attribute or an element. */
@@ -104,10 +125,10 @@ static void test_hostile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_utf8_good), cmocka_unit_test(test_utf8_bad),
-		cmocka_unit_test(test_json),	  cmocka_unit_test(test_xml),
-		cmocka_unit_test(test_markdown),  cmocka_unit_test(test_folded),
-		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_utf8_good),    cmocka_unit_test(test_utf8_bad),
+		cmocka_unit_test(test_json),	     cmocka_unit_test(test_xml),
+		cmocka_unit_test(test_markdown),     cmocka_unit_test(test_folded),
+		cmocka_unit_test(test_folded_count), cmocka_unit_test(test_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
