@@ -351,6 +351,7 @@ static int write_section(const struct page *p, const struct comparison *c, size_
 {
 	const struct arm *first = comparison_first_arm(c);
 	char headline[HEADLINE_SIZE];
+	int err;
 
 	fprintf(p->out, "<section id=\"s-%zu\">\n<h2>", i);
 	page_name(p, c->name);
@@ -377,10 +378,9 @@ static int write_section(const struct page *p, const struct comparison *c, size_
 		page_advice(p, first->findings);
 		page_rejected(p, first->findings);
 	}
-	if (write_details(p, c, i))
-		return -ENOMEM;
+	err = write_details(p, c, i);
 	fputs("</section>\n", p->out);
-	return 0;
+	return err;
 }
 
 static void write_head(const struct page *p)
