@@ -95,6 +95,8 @@ check "a trace that is cut in its head exits 1" exits_with 1 "$fp" curve "$dir/c
 head -c 100000 /dev/urandom >"$dir/noise"
 check "noise exits 1" exits_with 1 "$fp" curve "$dir/noise"
 check "a full disk is an error" exits_with 1 sh -c '"$0" curve "$1" >/dev/full' "$fp" "$dir/flat.csv"
+check "for JSON as well" says "No space left" sh -c '"$0" curve --json "$1" >/dev/full' "$fp" "$dir/flat.csv"
+check "and exits 1" exits_with 1 sh -c '"$0" curve --json "$1" >/dev/full' "$fp" "$dir/flat.csv"
 
 # 50 sweeps of 1,000 windows come back, and say what they are
 awk 'BEGIN { srand(1); for (k = 1; k <= 50; k++) for (i = 1; i <= 1000; i++)

@@ -91,5 +91,7 @@ check "and nothing is on stdout" silent_on_stdout "$fp" verify --json before.csv
 check "a missing file exits 1" exits_with 1 "$fp" verify before.csv none.csv
 check "sweeps of unequal length exit 1" exits_with 1 "$fp" verify before.csv --after flat.csv four.csv
 check "a full disk is an error" exits_with 1 sh -c '"$0" verify before.csv flat.csv >/dev/full' "$fp"
+check "for JSON as well, whatever the verdict" exits_with 1 sh -c '"$0" verify --json before.csv undone.csv >/dev/full' "$fp"
+check "and is named" says "No space left" sh -c '"$0" verify --json before.csv flat.csv >/dev/full' "$fp"
 
 done_testing

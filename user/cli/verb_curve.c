@@ -10,6 +10,7 @@
 #include "../analyze/curve_input.h"
 #include "../analyze/curve_text.h"
 #include "../log.h"
+#include "out_file.h"
 #include "params.h"
 #include "verb.h"
 
@@ -68,10 +69,17 @@ static int judge_files(const struct param_list *files, struct finding_curve *cur
 
 static int print_result(bool json, const struct finding_curve *curve)
 {
+	struct out_file file;
+	int err = out_file__open(&file, "-");
+
+	if (err)
+		return err;
+	/* what a stream could not take is what committing it says */
 	if (json)
-		return curve__write_json(stdout, curve, NULL);
-	print_curve(stdout, curve);
-	return fflush(stdout) || ferror(stdout) ? -EIO : 0;
+		curve__write_json(file.stream, curve, NULL);
+	else
+		print_curve(file.stream, curve);
+	return out_file__commit(&file);
 }
 
 int verb_curve(int argc, char **argv)
@@ -84,7 +92,7 @@ int verb_curve(int argc, char **argv)
 	if (err)
 		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
 	if (opts.json_schema)
-		return json_schema__print(stdout) ? FP_EXIT_FAILED : FP_EXIT_OK;
+		return json_schema__print(stdout) || fflush(stdout) ? FP_EXIT_FAILED : FP_EXIT_OK;
 	if (!args.rest.cnt || args.command) {
 		log_err(0, "curve: which FILE? A trace, findings JSON or CSV; see --help");
 		return FP_EXIT_USAGE;
@@ -93,8 +101,6 @@ int verb_curve(int argc, char **argv)
 	if (err)
 		goto out;
 	err = print_result(opts.json, &curve);
-	if (err)
-		log_err(err, "cannot write the curve");
 out:
 	free(curve.values_ms);
 	free(curve.why);

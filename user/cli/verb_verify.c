@@ -11,6 +11,7 @@
 #include "../analyze/curve_input.h"
 #include "../analyze/curve_text.h"
 #include "../log.h"
+#include "out_file.h"
 #include "params.h"
 #include "verb.h"
 
@@ -248,10 +249,17 @@ static void print_comparison(FILE *out, const struct comparison *c,
 
 static int print_result(bool json, const struct comparison *c, const struct curve_comparison *r)
 {
+	struct out_file file;
+	int err = out_file__open(&file, "-");
+
+	if (err)
+		return err;
+	/* what a stream could not take is what committing it says */
 	if (json)
-		return comparison__write_json(stdout, c);
-	print_comparison(stdout, c, r);
-	return fflush(stdout) || ferror(stdout) ? -EIO : 0;
+		comparison__write_json(file.stream, c);
+	else
+		print_comparison(file.stream, c, r);
+	return out_file__commit(&file);
 }
 
 static int exit_code(int err, const struct curve_comparison *r)
@@ -281,13 +289,13 @@ int verb_verify(int argc, char **argv)
 	if (err)
 		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
 	if (opts.json_schema)
-		return json_schema__print(stdout) ? FP_EXIT_FAILED : FP_EXIT_OK;
+		return json_schema__print(stdout) || fflush(stdout) ? FP_EXIT_FAILED : FP_EXIT_OK;
 	if (args.command || assign_files(argc, argv, &opts, &args.rest, files))
 		return FP_EXIT_USAGE;
 	err = compare(&c, files, &r);
 	if (!err)
 		err = print_result(opts.json, &c, &r);
-	if (err == -ENOMEM || err == -EIO)
+	if (err == -ENOMEM)
 		log_err(err, "cannot compare the curves");
 	comparison__free_inside(&c);
 	return exit_code(err, &r);
