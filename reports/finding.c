@@ -70,6 +70,19 @@ const char *curve_verdict_name(enum curve_verdict v)
 	return "inconclusive";
 }
 
+const char *curve_outcome_name(enum curve_outcome o)
+{
+	switch (o) {
+	case CURVE_FLATTENED:
+		return "flattened";
+	case CURVE_NOT_FLATTENED:
+		return "not_flattened";
+	case CURVE_NOT_SHOWN:
+		break;
+	}
+	return "inconclusive";
+}
+
 struct findings *findings__new(void)
 {
 	struct findings *f = calloc(1, sizeof(*f));

@@ -183,6 +183,13 @@ struct findings {
 	struct flame *flame_fast; /* the others; may be NULL */
 };
 
+/* Whether an arm flattened the curve that was before. */
+enum curve_outcome {
+	CURVE_NOT_SHOWN = 0, /* inconclusive: what is there cannot decide it */
+	CURVE_FLATTENED = 1,
+	CURVE_NOT_FLATTENED = 2,
+};
+
 enum arm_kind {
 	ARM_BEFORE = 0,
 	ARM_MITIGATED = 1,
@@ -196,9 +203,9 @@ struct arm {
 	struct finding_curve curve;
 	struct findings *findings; /* NULL where only a curve is known */
 	/* the comparison with `before` and with the control; 0 = not there */
-	double ratio_to_before;	 /* median, slow windows before / same windows here */
-	double ratio_to_control; /* median here / median of the control */
-	bool flattened;
+	double ratio_to_before;	    /* median, slow windows before / same windows here */
+	double ratio_to_control;    /* median here / median of the control */
+	enum curve_outcome outcome; /* of a mitigation only */
 	char *text;
 };
 
@@ -206,8 +213,8 @@ struct comparison {
 	char *name; /* the scenario, or the trace's name */
 	struct arm *arms;
 	size_t arms_cnt;
-	char *kept; /* label of the arm whose mitigation was kept; "none" */
-	bool flattened;
+	char *kept;		    /* label of the arm whose mitigation was kept; "none" */
+	enum curve_outcome outcome; /* of what was kept; where nothing was, of all that was tried */
 	char *text;
 };
 
@@ -225,6 +232,7 @@ void report__free(struct report *r);
 struct findings *findings__new(void); /* all strings "", NULL on no memory */
 
 const char *curve_verdict_name(enum curve_verdict v); /* "stepped", "flat", "inconclusive" */
+const char *curve_outcome_name(enum curve_outcome o); /* "flattened", "not_flattened", ... */
 
 /*
  * Appends a zeroed element to a (pointer, count) pair and gives its address, NULL on no memory:

@@ -83,14 +83,22 @@ static double slow_median(const struct comparison *c, const struct arm *a)
 	return curve_median(&a->curve, from, a->curve.windows);
 }
 
+static void write_outcome(const struct page *p, enum curve_outcome outcome, const char *flat)
+{
+	if (outcome == CURVE_FLATTENED)
+		fprintf(p->out, "<span class=\"badge good\">%s</span>", flat);
+	else if (outcome == CURVE_NOT_FLATTENED)
+		fputs("<span class=\"badge bad\">not flattened</span>", p->out);
+	else
+		fputs("<span class=\"badge unsure\">not shown</span>", p->out);
+}
+
 static void write_badge(const struct page *p, const struct comparison *c)
 {
 	const struct arm *first = comparison_first_arm(c);
 
-	if (c->arms_cnt > 1 && c->flattened)
-		fputs("<span class=\"badge good\">flat now</span>", p->out);
-	else if (c->arms_cnt > 1)
-		fputs("<span class=\"badge bad\">not flattened</span>", p->out);
+	if (comparison_has_mitigation(c))
+		write_outcome(p, c->outcome, "flat now");
 	else if (first)
 		fprintf(p->out, "<span class=\"badge %s\">%s</span>",
 			first->curve.verdict == CURVE_FLAT	? "good"
@@ -222,10 +230,10 @@ static void write_arm_row(const struct page *p, const struct comparison *c, cons
 		curve_verdict_name(a->curve.verdict), number_ms(ms, slow_median(c, a)));
 	write_ratio_cell(p, a->ratio_to_before);
 	write_ratio_cell(p, a->ratio_to_control);
-	fprintf(p->out, "<td>%s</td><td class=\"wide\">",
-		a->kind != ARM_MITIGATED ? ""
-		: a->flattened		 ? "yes"
-					 : "no");
+	fputs("<td>", p->out);
+	if (a->kind == ARM_MITIGATED)
+		write_outcome(p, a->outcome, "flattened");
+	fputs("</td><td class=\"wide\">", p->out);
 	page_text(p, a->text);
 	fputs("</td></tr>\n", p->out);
 }
@@ -237,7 +245,7 @@ static void write_arms(const struct page *p, const struct comparison *c)
 	fputs("<div class=\"scroll\"><table>\n<thead><tr><th>arm</th><th>curve</th>"
 	      "<th class=\"n\">median of the windows<br/>that were slow</th>"
 	      "<th class=\"n\">times lower<br/>than before</th>"
-	      "<th class=\"n\">times the<br/>control</th><th>flattened</th>"
+	      "<th class=\"n\">times the<br/>control</th><th>outcome</th>"
 	      "<th></th></tr></thead>\n<tbody>\n",
 	      p->out);
 	for (size_t i = 0; i < c->arms_cnt; i++)

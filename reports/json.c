@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "json_out.h"
+#include "summary.h"
 
 static const char schema[] =
 #include "reports/schema.json.inc"
@@ -319,6 +320,16 @@ int curve__write_json(FILE *out, const struct finding_curve *c, const char *gate
 
 static const char *const arm_kinds[] = { "before", "mitigated", "control" };
 
+/* `flattened` is what scripts ask; `outcome` tells what is not shown from what is not so. */
+static void write_outcome(struct json_out *j, bool tried, enum curve_outcome outcome)
+{
+	json_out_bool(j, "flattened", tried && outcome == CURVE_FLATTENED);
+	if (tried)
+		json_out_str(j, "outcome", curve_outcome_name(outcome));
+	else
+		json_out_null(j, "outcome");
+}
+
 static void write_arm(struct json_out *j, const struct arm *a)
 {
 	json_out_begin(j, NULL, '{');
@@ -329,7 +340,7 @@ static void write_arm(struct json_out *j, const struct arm *a)
 	json_out_str(j, "source", a->findings ? a->findings->source : "");
 	json_out_real(j, "ratio_to_before", a->ratio_to_before);
 	json_out_real(j, "ratio_to_control", a->ratio_to_control);
-	json_out_bool(j, "flattened", a->flattened);
+	write_outcome(j, a->kind == ARM_MITIGATED, a->outcome);
 	json_out_str(j, "text", a->text);
 	json_out_end(j, '}');
 }
@@ -342,7 +353,7 @@ static void write_comparison_keys(struct json_out *j, const struct comparison *c
 		write_arm(j, &c->arms[i]);
 	json_out_end(j, ']');
 	json_out_str(j, "kept", c->kept);
-	json_out_bool(j, "flattened", c->flattened);
+	write_outcome(j, comparison_has_mitigation(c), c->outcome);
 	json_out_str(j, "text", c->text);
 }
 

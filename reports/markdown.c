@@ -248,6 +248,13 @@ static void write_ratio_cell(FILE *out, double ratio)
 		fputs("- | ", out);
 }
 
+static const char *outcome_answer(enum curve_outcome outcome)
+{
+	return outcome == CURVE_FLATTENED	? "**yes**"
+	       : outcome == CURVE_NOT_FLATTENED ? "no"
+						: "not shown";
+}
+
 static void write_arm_row(FILE *out, const struct comparison *c, const struct arm *a)
 {
 	const struct arm *first = comparison_first_arm(c);
@@ -259,7 +266,8 @@ static void write_arm_row(FILE *out, const struct comparison *c, const struct ar
 		number_ms(ms, curve_median(&a->curve, from, a->curve.windows)));
 	write_ratio_cell(out, a->ratio_to_before);
 	write_ratio_cell(out, a->ratio_to_control);
-	fputs(a->kind != ARM_MITIGATED ? "" : a->flattened ? "**yes**" : "no", out);
+	if (a->kind == ARM_MITIGATED)
+		fputs(outcome_answer(a->outcome), out);
 	fputs(" |\n", out);
 }
 

@@ -150,6 +150,14 @@ const struct arm *comparison_first_arm(const struct comparison *c)
 	return c->arms_cnt ? &c->arms[0] : NULL;
 }
 
+bool comparison_has_mitigation(const struct comparison *c)
+{
+	for (size_t i = 0; i < c->arms_cnt; i++)
+		if (c->arms[i].kind == ARM_MITIGATED)
+			return true;
+	return false;
+}
+
 const struct arm *comparison_kept_arm(const struct comparison *c)
 {
 	if (!c->kept || !*c->kept)

@@ -39,6 +39,13 @@ renders_summary() {
 			.comparisons[0].arms[2].ratio_to_before > 50' "$dir/out.json"
 }
 
+pauses_outweigh_the_summary() {
+	sed 's/"kept": "memfd"/"kept": "fallocate"/' "$dir/summary.json" >"$dir/boast.json" &&
+		report "$dir/boast.json" --json >"$dir/out.json" 2>"$dir/err" &&
+		grep -q "'backlog' is flattened: yes, it says; its pauses say: not_flattened" "$dir/err" &&
+		jq -e '.comparisons[0] | .outcome == "not_flattened" and .flattened == false' "$dir/out.json"
+}
+
 keeps_old_file() {
 	echo old >"$dir/keep"
 	! report "$dir/broken.json" --html "$dir/keep" && [ "$(cat "$dir/keep")" = old ] &&
@@ -83,6 +90,7 @@ echo '{ "scenarios": { "x": { "arms": [] } } }' >"$dir/no-arms.json"
 head -c 5000 /dev/urandom >"$dir/noise"
 
 check "a summary becomes a page and JSON, without a trace that is missing" renders_summary
+check "a summary that boasts is not believed" pauses_outweigh_the_summary
 check "an output file is there whole or as it was" keeps_old_file
 check "an output file is replaced with its mode kept" replaces_old_file
 check "the same input gives the same page" same_twice

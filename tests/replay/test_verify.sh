@@ -68,6 +68,10 @@ check "JSON: schema_version" is 1 .schema_version "$fp" verify --json before.csv
 check "JSON: flattened" is true .flattened "$fp" verify --json before.csv flat.csv --control control.csv
 check "JSON: kept" is after .kept "$fp" verify --json before.csv flat.csv --control control.csv
 check "JSON: not flattened" is "false none" '"\(.flattened) \(.kept)"' "$fp" verify --json before.csv undone.csv
+outcomes='"\(.outcome) \(.arms | map(.outcome) | join(" "))"'
+check "JSON: outcome" is "flattened  flattened " "$outcomes" "$fp" verify --json before.csv flat.csv --control control.csv
+check "JSON: outcome of a step that is left" is "not_flattened  not_flattened" "$outcomes" "$fp" verify --json before.csv undone.csv
+check "JSON: outcome of too few windows" is "inconclusive  inconclusive" "$outcomes" "$fp" verify --json before.csv four.csv
 check "JSON: labels" is "before after control" '[.arms[].label] | join(" ")' \
 	"$fp" verify --json before.csv flat.csv --control control.csv
 check "JSON: times below before" is 111 '.arms[1].ratio_to_before | floor' \

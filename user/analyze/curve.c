@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../reports/summary.h"
 #include "../log.h"
 #include "curve_hl.h"
 #include "curve_step.h"
@@ -56,33 +57,21 @@ bool curve__is_pause_ms(double ms)
 
 /* ---- medians and spikes ---- */
 
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 double curve__median_ms(const struct finding_curve *c, uint32_t from, uint32_t to)
 {
-	uint32_t last = to < c->windows ? to : c->windows, width;
-	double *v, median;
-	size_t cnt;
+	double median = curve_median(c, from, to < c->windows ? to : c->windows);
 
-	if (!c->values_ms || !from || from > last)
-		return 0;
-	width = last - from + 1;
-	cnt = (size_t)width * c->sweeps;
-	v = malloc(cnt * sizeof(*v));
-	if (!v)
-		return 0;
-	for (uint32_t k = 0; k < c->sweeps; k++)
-		memcpy(v + (size_t)k * width, c->values_ms + (size_t)k * c->windows + from - 1,
-		       width * sizeof(*v));
-	qsort(v, cnt, sizeof(*v), compare_doubles);
-	median = cnt % 2 ? v[cnt / 2] : (v[cnt / 2 - 1] + v[cnt / 2]) / 2;
-	free(v);
-	return median;
+	return isfinite(median) ? median : 0;
+}
+
+double curve__worst_ms(const struct finding_curve *c, uint32_t from, uint32_t to)
+{
+	double worst = 0;
+
+	for (uint32_t k = 0; from && c->values_ms && k < c->sweeps; k++)
+		for (uint32_t i = from; i <= to && i <= c->windows; i++)
+			worst = fmax(worst, c->values_ms[(size_t)k * c->windows + i - 1]);
+	return worst;
 }
 
 static double spike_over(double ms, double median, const struct curve_opts *opts)

@@ -40,18 +40,15 @@ int curve__judge(const double *values_ms, uint32_t sweeps, uint32_t windows,
 /* The median of windows from..to (from 1, both included) of all sweeps; 0 if there are none. */
 double curve__median_ms(const struct finding_curve *c, uint32_t from, uint32_t to);
 
+/* The longest of them; 0 if there are none. */
+double curve__worst_ms(const struct finding_curve *c, uint32_t from, uint32_t to);
+
 /*
  * How many times the median of its side of the step a window is, where that is at least three
  * and the difference at least `min_step_ms`; else 0. Shown, never judged. Both count from 1.
  */
 double curve__spike(const struct finding_curve *c, uint32_t sweep, uint32_t window,
 		    const struct curve_opts *opts);
-
-enum curve_outcome {
-	CURVE_NOT_SHOWN = 0, /* inconclusive: what is there cannot decide it */
-	CURVE_FLATTENED = 1,
-	CURVE_NOT_FLATTENED = 2,
-};
 
 /* An arm beside the curve before and, where given, the control. Milliseconds; 0 = not there. */
 struct curve_comparison {
@@ -73,6 +70,9 @@ struct curve_comparison {
 int curve__measure(const struct finding_curve *before, const struct finding_curve *control,
 		   const struct finding_curve *arm, const struct curve_opts *opts,
 		   struct curve_comparison *out);
+
+/* Fills the comparison fields of *arm from what was measured. 0 or -ENOMEM. */
+int curve__fill_arm(struct arm *arm, const struct curve_comparison *r);
 
 /*
  * Compares an arm with the one before the mitigation and, where given, with the control: ratios of

@@ -119,16 +119,6 @@ static int compare_shapes(struct compared *c)
 	return 0;
 }
 
-static double worst_ms(const struct finding_curve *c, uint32_t from, uint32_t to)
-{
-	double worst = 0;
-
-	for (uint32_t k = 0; k < c->sweeps; k++)
-		for (uint32_t i = from; i <= to && i <= c->windows; i++)
-			worst = fmax(worst, c->values_ms[(size_t)k * c->windows + i - 1]);
-	return worst;
-}
-
 /* The windows that were slow before; all from the third on if it has no step. */
 static void choose_windows(struct compared *c)
 {
@@ -147,7 +137,7 @@ static void measure_levels(struct compared *c)
 	if (c->before->at_window)
 		r->before_fast_ms = curve__median_ms(c->before, 1, r->from - 1);
 	r->arm_ms = curve__median_ms(c->arm, r->from, r->to);
-	r->arm_worst_ms = worst_ms(c->arm, r->from, r->to);
+	r->arm_worst_ms = curve__worst_ms(c->arm, r->from, r->to);
 	if (c->control)
 		r->control_ms = curve__median_ms(c->control, r->from, r->to);
 	if (r->arm_ms > 0)
@@ -302,16 +292,19 @@ int curve__measure(const struct finding_curve *before, const struct finding_curv
 	return err;
 }
 
+int curve__fill_arm(struct arm *arm, const struct curve_comparison *r)
+{
+	arm->ratio_to_before = r->ratio_to_before;
+	arm->ratio_to_control = r->ratio_to_control;
+	arm->outcome = arm->kind == ARM_MITIGATED ? r->outcome : CURVE_NOT_SHOWN;
+	return finding_set(&arm->text, r->text);
+}
+
 int curve__compare(const struct finding_curve *before, const struct finding_curve *control,
 		   const struct curve_opts *opts, struct arm *arm)
 {
 	struct curve_comparison r;
 	int err = curve__measure(before, control, &arm->curve, opts, &r);
 
-	if (err)
-		return err;
-	arm->ratio_to_before = r.ratio_to_before;
-	arm->ratio_to_control = r.ratio_to_control;
-	arm->flattened = arm->kind == ARM_MITIGATED && r.outcome == CURVE_FLATTENED;
-	return finding_set(&arm->text, r.text);
+	return err ? err : curve__fill_arm(arm, &r);
 }

@@ -277,23 +277,52 @@ static int compare_arms(struct comparison *c)
 	return 0;
 }
 
-static int conclude(struct comparison *c, const json_t *scenario)
+/* Of what was kept; where nothing was, nothing is flat, and not all of it may be shown not to be. */
+static enum curve_outcome measured_outcome(const struct comparison *c, const struct arm *kept)
+{
+	if (kept)
+		return kept->outcome;
+	for (size_t i = 0; i < c->arms_cnt; i++)
+		if (c->arms[i].kind == ARM_MITIGATED && c->arms[i].outcome != CURVE_NOT_FLATTENED)
+			return CURVE_NOT_SHOWN;
+	return CURVE_NOT_FLATTENED;
+}
+
+/* What the pauses say counts; what the summary says of them counts where they are not there. */
+static void set_outcome(struct summary *s, struct comparison *c, const struct arm *kept,
+			const json_t *stated)
+{
+	c->outcome = measured_outcome(c, kept);
+	if (!json_is_boolean(stated) || !comparison_has_mitigation(c) ||
+	    json_is_true(stated) == (c->outcome == CURVE_FLATTENED))
+		return;
+	if (kept && !(kept->ratio_to_before > 0))
+		c->outcome = json_is_true(stated) ? CURVE_FLATTENED : CURVE_NOT_FLATTENED;
+	else
+		log_warn("%s: scenario '%s' is flattened: %s, it says; its pauses say: %s", s->path,
+			 c->name, json_is_true(stated) ? "yes" : "no",
+			 curve_outcome_name(c->outcome));
+}
+
+static int conclude(struct summary *s, struct comparison *c, const json_t *scenario)
 {
 	const struct arm *kept;
-	json_t *flattened = json_object_get(scenario, "flattened");
 	int err = finding_set(&c->kept, string_of(scenario, "kept"));
 
 	if (err)
 		return err;
 	kept = comparison_kept_arm(c);
-	c->flattened = json_is_boolean(flattened) ? json_is_true(flattened)
-						  : kept && kept->flattened;
+	set_outcome(s, c, kept, json_object_get(scenario, "flattened"));
 	if (*string_of(scenario, "text"))
 		return finding_set(&c->text, string_of(scenario, "text"));
 	if (kept)
 		return finding_setf(&c->text, "%s was kept. It is %s", kept->label, kept->text);
-	return finding_set(&c->text, "No mitigation was kept: none of those that were tried "
-				     "flattened this curve.");
+	if (!comparison_has_mitigation(c))
+		return finding_set(&c->text, "No mitigation was tried.");
+	return finding_set(&c->text, c->outcome == CURVE_NOT_FLATTENED
+					     ? "No mitigation was kept: none of those that were "
+					       "tried flattened this curve."
+					     : "No mitigation was kept.");
 }
 
 static int compare_kinds(const void *a, const void *b)
@@ -327,7 +356,7 @@ static int fill_scenario(struct summary *s, struct comparison *c, const char *na
 	}
 	qsort(c->arms, c->arms_cnt, sizeof(*c->arms), compare_kinds);
 	err = compare_arms(c);
-	return err ? err : conclude(c, scenario);
+	return err ? err : conclude(s, c, scenario);
 }
 
 static int add_scenarios(struct report *r, struct summary *s, const json_t *root)

@@ -174,17 +174,18 @@ static int compare(struct comparison *c, const struct param_list files[ARMS],
 	control = control_of(c);
 	err = curve__measure(&c->arms[BEFORE].curve, control, &c->arms[AFTER].curve, NULL, r);
 	if (!err)
-		err = curve__compare(&c->arms[BEFORE].curve, control, NULL, &c->arms[AFTER]);
+		err = curve__fill_arm(&c->arms[AFTER], r);
 	if (!err && control)
 		err = curve__compare(&c->arms[BEFORE].curve, NULL, NULL, &c->arms[CONTROL]);
 	if (!err && control)
 		err = finding_set(&c->arms[CONTROL].text, control->why);
 	if (err)
 		return err;
-	c->flattened = r->outcome == CURVE_FLATTENED;
+	c->outcome = r->outcome;
 	err = finding_set(&c->name, files[BEFORE].v[0]);
 	if (!err)
-		err = finding_set(&c->kept, c->flattened ? arm_labels[AFTER] : "none");
+		err = finding_set(&c->kept,
+				  r->outcome == CURVE_FLATTENED ? arm_labels[AFTER] : "none");
 	return err ? err : finding_set(&c->text, r->text);
 }
 
@@ -208,17 +209,6 @@ static const char *format_level(double ms, char *buf, size_t size)
 	return buf;
 }
 
-static double worst_of(const struct finding_curve *c, uint32_t from, uint32_t to)
-{
-	double worst = 0;
-
-	for (uint32_t k = 0; k < c->sweeps; k++)
-		for (uint32_t i = from; i <= to && i <= c->windows; i++)
-			if (c->values_ms[(size_t)k * c->windows + i - 1] > worst)
-				worst = c->values_ms[(size_t)k * c->windows + i - 1];
-	return worst;
-}
-
 static void print_arm(FILE *out, const struct arm *a, const struct curve_comparison *r)
 {
 	const struct finding_curve *c = &a->curve;
@@ -227,7 +217,7 @@ static void print_arm(FILE *out, const struct arm *a, const struct curve_compari
 	fprintf(out, "%-8s %6u %8s %8s %8s %9s %11s  %s\n", a->label, c->sweeps,
 		format_level(curve__median_ms(c, 1, r->from - 1), fast, sizeof(fast)),
 		format_level(curve__median_ms(c, r->from, r->to), slow, sizeof(slow)),
-		format_level(worst_of(c, r->from, r->to), worst, sizeof(worst)),
+		format_level(curve__worst_ms(c, r->from, r->to), worst, sizeof(worst)),
 		format_times(a->ratio_to_before, before, sizeof(before)),
 		format_times(a->ratio_to_control, control, sizeof(control)),
 		curve__short_verdict(c, verdict, sizeof(verdict)));

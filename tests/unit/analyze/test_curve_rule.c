@@ -341,13 +341,13 @@ static void an_arm_gets_what_was_measured(void **state)
 	struct arm arm = { .kind = ARM_MITIGATED, .curve = judge(ONE_SWEEP(backlog_flat)) };
 
 	assert_int_equal(curve__compare(&before, &control, NULL, &arm), 0);
-	assert_true(arm.flattened);
+	assert_int_equal(arm.outcome, CURVE_FLATTENED);
 	assert_near(arm.ratio_to_before, 2461.0 / 22, 1e-9);
 	assert_near(arm.ratio_to_control, 22.0 / 14, 1e-9);
 	says(arm.text, "flattened");
 	arm.kind = ARM_CONTROL; /* a control is a yardstick, not a mitigation */
 	assert_int_equal(curve__compare(&before, NULL, NULL, &arm), 0);
-	assert_false(arm.flattened);
+	assert_int_equal(arm.outcome, CURVE_NOT_SHOWN);
 	assert_near(arm.ratio_to_control, 0, 0);
 	free_curve(&before);
 	free_curve(&control);
