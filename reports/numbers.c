@@ -87,3 +87,14 @@ const char *number_ratio(char buf[NUMBER_SIZE], double ratio)
 		snprintf(buf, NUMBER_SIZE, "%.*f", decimals(ratio), ratio);
 	return buf;
 }
+
+const char *number_p(char buf[NUMBER_SIZE], double p)
+{
+	if (!isfinite(p))
+		snprintf(buf, NUMBER_SIZE, "p = -");
+	else if (p < 0.0001)
+		snprintf(buf, NUMBER_SIZE, "p < 0.0001");
+	else
+		snprintf(buf, NUMBER_SIZE, "p = %.2g", p);
+	return buf;
+}

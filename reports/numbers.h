@@ -25,4 +25,7 @@ const char *number_bytes(char buf[NUMBER_SIZE], uint64_t bytes);
 /* "5.07", "12", "0.83": a ratio */
 const char *number_ratio(char buf[NUMBER_SIZE], double ratio);
 
+/* "p = 0.0069", "p = 1", "p < 0.0001": no more digits than a permutation test has */
+const char *number_p(char buf[NUMBER_SIZE], double p);
+
 #endif

@@ -81,7 +81,7 @@ void cause_table__free_inside(struct cause_table *t)
 
 const char *curve_headline(char buf[HEADLINE_SIZE], const struct finding_curve *c)
 {
-	char ratio[NUMBER_SIZE], lower[NUMBER_SIZE], upper[NUMBER_SIZE];
+	char ratio[NUMBER_SIZE], lower[NUMBER_SIZE], upper[NUMBER_SIZE], p[NUMBER_SIZE];
 	const char *name = c->verdict == CURVE_STEPPED ? "STEPPED"
 			   : c->verdict == CURVE_FLAT  ? "FLAT"
 						       : "INCONCLUSIVE";
@@ -92,12 +92,13 @@ const char *curve_headline(char buf[HEADLINE_SIZE], const struct finding_curve *
 	if (c->ratio > 0)
 		n += snprintf(buf + n, HEADLINE_SIZE - (size_t)n, ", x%s",
 			      number_ratio(ratio, c->ratio));
+	/* Two one-sided bounds of 95 % hold the ratio between them with 90 %. */
 	if (c->ratio_lower95 > 0 && isfinite(c->ratio_upper95))
-		n += snprintf(buf + n, HEADLINE_SIZE - (size_t)n, " (95 %%: %s to %s)",
+		n += snprintf(buf + n, HEADLINE_SIZE - (size_t)n, " (90 %%: %s to %s)",
 			      number_ratio(lower, c->ratio_lower95),
 			      number_ratio(upper, c->ratio_upper95));
 	if (c->ratio > 0)
-		n += snprintf(buf + n, HEADLINE_SIZE - (size_t)n, ", p = %.2g", c->p);
+		n += snprintf(buf + n, HEADLINE_SIZE - (size_t)n, ", %s", number_p(p, c->p));
 	snprintf(buf + n, HEADLINE_SIZE - (size_t)n, ", %u sweep%s of %u windows", c->sweeps,
 		 c->sweeps == 1 ? "" : "s", c->windows);
 	return buf;

@@ -30,7 +30,7 @@ struct cause_table {
 int cause_table__build(const struct findings *f, struct cause_table *t);
 void cause_table__free_inside(struct cause_table *t);
 
-/* "STEPPED at window 3, x5.07 (95 %: 4.61 to 5.69), p = 0.0001, 3 sweeps of 10 windows" */
+/* "STEPPED at window 3, x5.07 (90 %: 4.61 to 5.69), p = 0.0001, 3 sweeps of 10 windows" */
 const char *curve_headline(char buf[HEADLINE_SIZE], const struct finding_curve *c);
 
 /* "" where the cause has no title. */

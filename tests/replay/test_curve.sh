@@ -44,7 +44,7 @@ narrow() { ! "$@" 2>&1 | awk 'length > 79 { print; bad = 1 } END { exit !bad }' 
 same() { cmp <("$fp" "$@") <("$fp" "$@"); }
 
 check "a step is said with its window" \
-	says "pause curve: STEPPED at window 6, x145 (95 % lower 81.4), p" "$fp" curve "$dir/backlog.csv"
+	says "pause curve: STEPPED at window 6, x145 (90 %: 81.4 to 273), p < 0.0001, 1" "$fp" curve "$dir/backlog.csv"
 check "and exits 0" exits_with 0 "$fp" curve "$dir/backlog.csv"
 check "its first slow bar is marked" says ">        6      4915 ms  ####" "$fp" curve "$dir/backlog.csv"
 check "a flat curve" says "pause curve: FLAT" "$fp" curve "$dir/flat.csv"

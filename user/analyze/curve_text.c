@@ -10,22 +10,10 @@
 #define BAR_WIDTH 52
 #define ROWS_MAX  40
 
-const char *format_ms(double ms, char *buf, size_t size)
+/* One unit for all, so that a column compares at a glance. */
+static const char *format_ms(double ms, char *buf, size_t size)
 {
 	snprintf(buf, size, "%.*f ms", ms >= 100 ? 0 : ms >= 10 ? 1 : ms >= 1 ? 2 : 3, ms);
-	return buf;
-}
-
-/* As papers print it: no zero before the point, no more digits than there are. */
-static const char *format_p(double p, char *buf, size_t size)
-{
-	if (p >= 1)
-		snprintf(buf, size, "p=1");
-	else if (p < 0.00005)
-		snprintf(buf, size, "p<.0001");
-	else
-		snprintf(buf, size, "p=.%0*d", p < 0.01 ? 4 : 2,
-			 (int)lround(p < 0.01 ? p * 10000 : fmin(p * 100, 99)));
 	return buf;
 }
 
@@ -42,22 +30,6 @@ const char *curve__short_verdict(const struct finding_curve *c, char *buf, size_
 		break;
 	}
 	snprintf(buf, size, "INCONCLUSIVE");
-	return buf;
-}
-
-const char *curve__headline(const struct finding_curve *c, char *buf, size_t size)
-{
-	char what[96], p[16];
-
-	if (c->verdict == CURVE_STEPPED && c->ratio_lower95 > 0)
-		snprintf(what, sizeof(what), "STEPPED at window %u, x%.3g (95 %% lower %.3g)",
-			 c->at_window, c->ratio, c->ratio_lower95);
-	else if (c->verdict == CURVE_STEPPED)
-		snprintf(what, sizeof(what), "STEPPED at window %u, x%.3g", c->at_window, c->ratio);
-	else
-		curve__short_verdict(c, what, sizeof(what));
-	snprintf(buf, size, "%s, %s, %u sweep%s", what, format_p(c->p, p, sizeof(p)), c->sweeps,
-		 c->sweeps == 1 ? "" : "s");
 	return buf;
 }
 

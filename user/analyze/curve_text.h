@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include "../../reports/finding.h"
 
-/* "STEPPED at window 6, x145 (95 % lower 81.4), p<.0001, 1 sweep"; returns buf */
-const char *curve__headline(const struct finding_curve *c, char *buf, size_t size);
-
 /* "STEPPED at 6", "FLAT", "INCONCLUSIVE"; returns buf */
 const char *curve__short_verdict(const struct finding_curve *c, char *buf, size_t size);
 
@@ -18,8 +15,5 @@ void curve__print_bars(FILE *out, const struct finding_curve *c);
 
 /* Prints `text` and a newline, broken between words so that no line is longer than 79. */
 void print_wrapped(FILE *out, const char *text);
-
-/* "4915 ms", "12.3 ms", "0.41 ms"; returns buf */
-const char *format_ms(double ms, char *buf, size_t size);
 
 #endif

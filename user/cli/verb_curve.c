@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../../reports/json.h"
+#include "../../reports/summary.h"
 #include "../analyze/curve.h"
 #include "../analyze/curve_input.h"
 #include "../analyze/curve_text.h"
@@ -44,9 +45,10 @@ static const struct params_spec curve_spec = {
 
 static void print_curve(FILE *out, const struct finding_curve *c)
 {
-	char text[192];
+	char headline[HEADLINE_SIZE], text[HEADLINE_SIZE + 16];
 
-	fprintf(out, "pause curve: %s\n", curve__headline(c, text, sizeof(text)));
+	snprintf(text, sizeof(text), "pause curve: %s", curve_headline(headline, c));
+	print_wrapped(out, text);
 	print_wrapped(out, c->why);
 	fputc('\n', out);
 	curve__print_bars(out, c);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "reports/summary.h"
 #include "user/analyze/curve.h"
 #include "user/analyze/curve_rng.h"
 #include "user/analyze/curve_text.h"
@@ -76,7 +77,7 @@ static void the_labs_curves(void **state)
 static void a_stepped_curve_has_its_numbers(void **state)
 {
 	struct finding_curve c = judge(ONE_SWEEP(backlog));
-	char text[192];
+	char text[HEADLINE_SIZE];
 
 	assert_int_equal(c.sweeps, 1);
 	assert_int_equal(c.windows, 10);
@@ -86,8 +87,7 @@ static void a_stepped_curve_has_its_numbers(void **state)
 	assert_near(c.ratio_lower95, 1384.0 / 17, 1e-9);
 	assert_near(c.ratio_upper95, 2461.0 / 9, 1e-9);
 	assert_true(c.p > 0 && c.p < 0.001);
-	says(curve__headline(&c, text, sizeof(text)),
-	     "STEPPED at window 6, x145 (95 % lower 81.4), p");
+	says(curve_headline(text, &c), "STEPPED at window 6, x145 (90 %: 81.4 to 273), p < 0.0001");
 	free_curve(&c);
 }
 

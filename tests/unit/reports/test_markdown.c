@@ -107,6 +107,11 @@ static void test_numbers(void **state)
 	assert_string_equal(number_percent(b, 1, 0), "0.0 %");
 	assert_string_equal(number_percent(b, 0.0004, 1), "0.04 %");
 	assert_string_equal(number_bytes(b, 268435456), "256 MiB");
+	assert_string_equal(number_p(b, 0.0069), "p = 0.0069");
+	assert_string_equal(number_p(b, 0.0001), "p = 0.0001");
+	assert_string_equal(number_p(b, 0.00001), "p < 0.0001");
+	assert_string_equal(number_p(b, 1), "p = 1");
+	assert_string_equal(number_p(b, NAN), "p = -");
 	assert_true(number_round_up(0.31) == 0.5);
 	assert_true(number_round_up(7) == 10);
 	assert_true(number_round_up(-1) == 1);
