@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -116,6 +117,28 @@ static void test_whole_group_is_signalled(void **state)
 	command__close(&c);
 }
 
+/* What we ignore for ourselves, and what we have open, is none of a command's business. */
+static void test_nothing_of_ours_is_inherited(void **state)
+{
+	unsigned long long ignored;
+	struct command c;
+
+	/* what whoever started this test left open is not what is tested */
+	assert_int_equal(close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC), 0);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	run(&c, "grep SigIgn /proc/self/status; ls /proc/self/fd | tr '\\n' ' '");
+	follow(&c);
+	c.out[c.out_len - 1] = '\0';
+	assert_int_equal(sscanf(c.out, "SigIgn: %llx", &ignored), 1);
+	assert_false(ignored >> (SIGPIPE - 1) & 1);
+	assert_false(ignored >> (SIGXFSZ - 1) & 1);
+	/* 3 is the directory that ls reads */
+	assert_non_null(strstr(c.out, "\n0 1 2 3"));
+	assert_null(strstr(c.out, "0 1 2 3 4"));
+	command__close(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +148,7 @@ int main(void)
 		cmocka_unit_test(test_no_such_program),
 		cmocka_unit_test(test_held_until_told),
 		cmocka_unit_test(test_whole_group_is_signalled),
+		cmocka_unit_test(test_nothing_of_ours_is_inherited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
