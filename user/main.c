@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* flatpause: records BRANCHes, explains every pause, and proves whether a mitigation flattened it. */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/verb.h"
 #include "log.h"
@@ -32,12 +35,31 @@ static void on_signal(int sig)
 
 static void catch_signals(void)
 {
-	struct sigaction sa = { .sa_handler = on_signal };
+	struct sigaction sa = { .sa_handler = on_signal }, old;
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	/* A terminal that closes ends a recording as Ctrl-C does; nohup wants that it does not. */
+	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &sa, NULL);
+	/* Where whoever started us ignores it, the end of a command would never be told. */
+	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like a full disk */
+}
+
+/* A trace that got descriptor 2 because that was closed would have messages written into it. */
+static int open_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
 }
 
 static void print_usage(FILE *out)
@@ -57,11 +79,10 @@ static void print_usage(FILE *out)
 	      out);
 }
 
-int main(int argc, char **argv)
+static int run_verb(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "--help";
 
-	log_init("flatpause", LOG_NORMAL);
 	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
 		print_usage(argc > 1 ? stdout : stderr);
 		return argc > 1 ? FP_EXIT_OK : FP_EXIT_USAGE;
@@ -76,4 +97,24 @@ int main(int argc, char **argv)
 			return verbs[i].run(argc - 1, argv + 1);
 	log_err(0, "no verb '%s'; `flatpause --help` lists them", name);
 	return FP_EXIT_USAGE;
+}
+
+/* What stdio holds back may find a full disk only now: then half of the result is missing. */
+static int flush_output(int code)
+{
+	int err = fflush(stdout) ? -errno : ferror(stdout) ? -EIO : 0;
+
+	if (!err || code) /* a verb that failed has said why */
+		return code;
+	if (err != -EPIPE) /* `| head` has seen enough, which is no error to speak of */
+		log_err(err, "cannot write the standard output");
+	return FP_EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	if (open_standard_streams())
+		return FP_EXIT_FAILED;
+	log_init("flatpause", LOG_NORMAL);
+	return flush_output(run_verb(argc, argv));
 }

@@ -20,6 +20,8 @@ check "no line is wider than 79 columns" \
 check "the disk behind a path is described" \
 	bash -c "'$flatpause' doctor --json --disk '$scratch' | jq -e '[.host | keys[] | select(startswith(\"disk.\"))] | length > 0'"
 check "a path that is not there" exits_with 1 "$flatpause" doctor --disk /no/such/path
+check "a result that cannot be written is no success" exits_with 1 bash -c \
+	"'$flatpause' doctor --json >/dev/full"
 check "an unknown option" exits_with 2 "$flatpause" doctor --bogus
 check "help" exits_with 0 "$flatpause" doctor --help
 if [ "$status" -eq 0 ]; then

@@ -69,7 +69,7 @@ check "the target ends: it is named" says "process $short has ended" \
 
 # ---- signals ----
 start_target
-for signal in INT TERM; do
+for signal in INT TERM HUP; do
 	file=$scratch/$signal.fpt
 	"$flatpause" record -p "$target" -o "$file" >/dev/null 2>&1 &
 	recorder=$!
@@ -81,6 +81,18 @@ for signal in INT TERM; do
 	check "SIG$signal: the trace is complete and says so" ends_as "complete 1" "$file"
 	check "SIG$signal: no socket is left" test ! -e "$FLATPAUSE_RUN_DIR/mark.sock"
 done
+
+if command -v python3 >/dev/null; then
+	check "started by one that ignores SIGCHLD: the end of a command is seen" timeout 30 python3 -c '
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$flatpause" record -o "$scratch/chld.fpt" -- true
+else
+	skip "started by one that ignores SIGCHLD" "no python3 here"
+fi
+check "without standard streams: recorded all the same" bash -c \
+	"'$flatpause' record -p $target 300ms -o '$scratch/closed.fpt' <&- >&- 2>&-"
+check "without standard streams: the trace is whole" ends_as "complete 0" "$scratch/closed.fpt"
 
 "$flatpause" record -p "$target" -o "$scratch/kill.fpt" >/dev/null 2>&1 &
 recorder=$!

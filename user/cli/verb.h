@@ -21,7 +21,7 @@ int verb_verify(int argc, char **argv);
 int verb_mark(int argc, char **argv);
 int verb_fix(int argc, char **argv);
 
-/* Set by SIGINT and SIGTERM: verbs that wait look at it. The one global of the program. */
+/* Set by SIGINT, SIGTERM and SIGHUP: verbs that wait look at it. The one global of the program. */
 extern volatile sig_atomic_t exiting;
 
 #define FLATPAUSE_VERSION "0.1.0"
