@@ -85,6 +85,8 @@ fails_without_space() { # option
 echo '{ "scenarios": { "x": ' >"$dir/broken.json"
 echo '{ "windows": [] }' >"$dir/findings.json"
 echo '{ "scenarios": { "x": { "arms": { "before": { "values_ms": [1, -2] } } } } }' >"$dir/negative.json"
+echo '{ "scenarios": { "x": { "arms": { "before": { "values_ms": "25,9" } } } } }' >"$dir/text.json"
+echo '{ "scenarios": { "x": { "arms": { "before": { "values_ms": [1, 2, 3], "sweeps": 2 } } } } }' >"$dir/odd.json"
 echo '{ "scenarios": { "x": { "arms": [] } } }' >"$dir/no-arms.json"
 : >"$dir/empty"
 head -c 5000 /dev/urandom >"$dir/noise"
@@ -113,7 +115,11 @@ check "noise" exits_with 1 report "$dir/noise"
 check "a summary that is cut" exits_with 1 report "$dir/broken.json"
 check "findings instead of a summary" says "give a trace" report "$dir/findings.json"
 check "a pause that is none" says "numbers above 0" report "$dir/negative.json"
+check "pauses that are no list" says "numbers above 0" report "$dir/text.json"
+check "sweeps of unequal length" says "must divide" report "$dir/odd.json"
 check "a scenario without arms" says "has no arms" report "$dir/no-arms.json"
 check "a directory that is not there" exits_with 1 report "$dir/summary.json" --html "$dir/no/such"
+narrow() { ! "$@" 2>&1 | awk 'length > 79 { print; bad = 1 } END { exit !bad }' >&2; }
+check "help is no wider than 79" narrow report --help
 check "help" says "flatpause report FILE..." report --help
 done_testing

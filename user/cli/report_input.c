@@ -83,6 +83,8 @@ static int read_values(const json_t *array, double **values, uint32_t *cnt)
 
 	*values = NULL;
 	*cnt = 0;
+	if (array && !json_is_array(array))
+		return -EINVAL;
 	if (!n)
 		return 0;
 	if (n > VALUES_MAX)
@@ -93,7 +95,7 @@ static int read_values(const json_t *array, double **values, uint32_t *cnt)
 	for (size_t i = 0; i < n; i++) {
 		double v = json_number_value(json_array_get(array, i));
 
-		if (!(v > 0) || v > 1e12)
+		if (!curve__is_pause_ms(v))
 			return -EINVAL;
 		(*values)[i] = v;
 	}
@@ -101,17 +103,27 @@ static int read_values(const json_t *array, double **values, uint32_t *cnt)
 	return 0;
 }
 
+/* One where nothing is said; 0 where what is said cannot be. */
 static uint32_t sweeps_of(const json_t *arm, uint32_t values)
 {
-	json_int_t sweeps = json_integer_value(json_object_get(arm, "sweeps"));
+	json_t *said = json_object_get(arm, "sweeps");
+	json_int_t sweeps = said ? json_integer_value(said) : 1;
 
-	return sweeps > 1 && values % sweeps == 0 ? (uint32_t)sweeps : 1;
+	return sweeps > 0 && values % sweeps == 0 ? (uint32_t)sweeps : 0;
+}
+
+static int judge_values(struct summary *s, const char *scenario, const double *values, uint32_t cnt,
+			uint32_t sweeps, struct finding_curve *curve)
+{
+	if (!sweeps)
+		return bad_summary(s, scenario, "`sweeps` must divide the number of values_ms");
+	return curve__judge(values, sweeps, cnt / sweeps, NULL, curve);
 }
 
 /* The pauses that the summary states; without them those of the trace. */
 static int fill_curve(struct summary *s, const char *scenario, const json_t *json, struct arm *arm)
 {
-	uint32_t cnt, sweeps;
+	uint32_t cnt;
 	double *values;
 	int err = read_values(json_object_get(json, "values_ms"), &values, &cnt);
 
@@ -121,12 +133,10 @@ static int fill_curve(struct summary *s, const char *scenario, const json_t *jso
 				      : bad_summary(s, scenario,
 						    "values_ms must be pauses: numbers above 0");
 	}
-	if (cnt) {
-		sweeps = sweeps_of(json, cnt);
-		err = curve__judge(values, sweeps, cnt / sweeps, NULL, &arm->curve);
-	} else if (arm->findings) {
+	if (cnt)
+		err = judge_values(s, scenario, values, cnt, sweeps_of(json, cnt), &arm->curve);
+	else if (arm->findings)
 		err = copy_curve(&arm->curve, &arm->findings->curve);
-	}
 	free(values);
 	return err;
 }

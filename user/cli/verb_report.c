@@ -41,17 +41,17 @@ static const struct param report_params[] = {
 	PARAM(struct report_opts, markdown, "markdown", 0, PARAM_FLAG, NULL,
 	      "for a comment on a pull request"),
 	PARAM(struct report_opts, folded, "folded", 'f', PARAM_FLAG, NULL,
-	      "folded stacks of one trace in us, for flamegraph.pl and speedscope"),
+	      "stacks of one trace in us, for other flame graphs"),
 	PARAM(struct report_opts, json_schema, "json-schema", 0, PARAM_FLAG, NULL,
 	      "print the schema of the JSON and end"),
 	PARAM_HEADING("how"),
 	PARAM(struct report_opts, output, "output", 'o', PARAM_STRING, "FILE",
-	      "where JSON, Markdown or folded stacks go; '-' is stdout"),
+	      "of JSON, Markdown or folded stacks; - is stdout"),
 	PARAM(struct report_opts, stacks, "stacks", 0, PARAM_STRING, "slow|fast",
 	      "whose stacks --svg and --folded show (slow)"),
 	PARAM(struct report_opts, title, "title", 0, PARAM_STRING, "TEXT", "the page's title"),
 	PARAM(struct report_opts, window, "window", 0, PARAM_STRING, "HOW",
-	      "auto, exec, reported, mark, api or file:GLOB (as recorded)"),
+	      "as for sweep; otherwise as it was recorded"),
 	PARAM(struct report_opts, max_loss_percent, "max-loss", 0, PARAM_PERCENT, "PERCENT",
 	      "lost events above which there is no verdict (1)"),
 	{ 0 },
@@ -59,9 +59,8 @@ static const struct param report_params[] = {
 
 static const struct params_spec report_spec = {
 	.verb = "report",
-	.summary =
-		"Renders traces, or the summary.json of a comparison. Needs no root, any machine.\n"
-		"Exit status: 0 written, 1 failed, 2 usage, 6 a trace lost too much (written).",
+	.summary = "Renders traces, or the summary.json of a comparison, without root, anywhere.\n"
+		   "Exit status: 0 written, 1 failed, 2 usage, 6 a trace lost too much (written).",
 	.usage = "flatpause report FILE... [--html FILE] [--svg FILE]\n"
 		 "                              [--json | --markdown | --folded] [-o FILE]",
 	.examples = "  flatpause report run.fpt --html run.html\n"
@@ -109,7 +108,7 @@ static int check_opts(struct report_opts *o, const struct params_result *args)
 	return 0;
 }
 
-/* The one trace that --svg and --folded are about: of a summary, its first arm with one. */
+/* The one trace that --svg and --folded are about; NULL if there is none, or several. */
 static const struct findings *only_findings(const struct report *r)
 {
 	const struct findings *found = NULL;
