@@ -159,6 +159,44 @@ void escape_markdown(FILE *out, const char *s)
 	}
 }
 
+/* A code span is closed by as many backticks as opened it, so it is opened by more than it has. */
+static size_t longest_backticks(const char *s)
+{
+	size_t longest = 0, run = 0;
+
+	for (; *s; s++) {
+		run = *s == '`' ? run + 1 : 0;
+		longest = run > longest ? run : longest;
+	}
+	return longest;
+}
+
+static void put_backticks(FILE *out, size_t cnt)
+{
+	while (cnt--)
+		fputc('`', out);
+}
+
+void escape_markdown_code(FILE *out, const char *s, bool in_table)
+{
+	size_t inside = longest_backticks(s);
+	bool padded = inside || !*s;
+	uint32_t cp;
+
+	put_backticks(out, inside + 1);
+	if (padded)
+		fputc(' ', out);
+	while ((cp = utf8_next(&s)) != 0) {
+		if (cp == '|' && in_table)
+			fputs("\\|", out);
+		else
+			utf8_put(out, cp < 0x20 || xml_forbids(cp) ? ' ' : cp);
+	}
+	if (inside)
+		fputc(' ', out);
+	put_backticks(out, inside + 1);
+}
+
 /*
  * The blank before a number that ends the name, NULL if there is none. flamegraph.pl takes such a
  * number for the first of two counts: the line `fc_vcpu 0 1234` would be a difference.

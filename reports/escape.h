@@ -6,6 +6,7 @@
 #ifndef FLATPAUSE_REPORTS_ESCAPE_H
 #define FLATPAUSE_REPORTS_ESCAPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,6 +27,12 @@ void escape_xml(FILE *out, const char *s);
 
 /* One cell of a Markdown table or a line of prose: no markup, no mentions, no line breaks. */
 void escape_markdown(FILE *out, const char *s);
+
+/*
+ * A code span with its backticks: what is in it can be copied as it is. In a table GitHub takes
+ * `\|` for the '|' that would end the cell.
+ */
+void escape_markdown_code(FILE *out, const char *s, bool in_table);
 
 /*
  * A frame of a folded stack: ';' becomes ':', controls become ' ', other ends of a line U+FFFD,

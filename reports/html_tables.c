@@ -271,9 +271,12 @@ void page_advice(const struct page *p, const struct findings *f)
 		return;
 	fputs("<h3>What to do</h3>\n<ol class=\"advice\">\n", p->out);
 	for (size_t i = 0; i < f->advice_cnt; i++) {
-		fputs("<li><b>", p->out);
-		page_text(p, f->advice[i].mitigation);
-		fputs("</b> ", p->out);
+		fputs("<li>", p->out);
+		if (advice_is_to_act(&f->advice[i])) {
+			fputs("<b>", p->out);
+			page_text(p, f->advice[i].mitigation);
+			fputs("</b>: ", p->out);
+		}
 		page_text(p, f->advice[i].why);
 		write_command(p, "run", f->advice[i].command);
 		write_command(p, "undo", f->advice[i].undo);

@@ -13,18 +13,6 @@
 #define CAUSES_MAX  12
 #define BAR_LETTERS 40
 
-static void write_code(FILE *out, const char *s)
-{
-	/* A code span ends at the first backtick; no escape exists inside one. */
-	fputs("`", out);
-	for (const char *p = s; *p;) {
-		uint32_t cp = utf8_next(&p);
-
-		utf8_put(out, cp < 0x20 || cp == '`' ? ' ' : cp == '|' ? 0xa6 : cp);
-	}
-	fputs("`", out);
-}
-
 static void write_line(FILE *out, const char *before, const char *s, const char *after)
 {
 	fputs(before, out);
@@ -39,7 +27,7 @@ static void write_verdict(FILE *out, const struct findings *f)
 
 	if (*v->cause && strcmp(v->cause, "none") != 0) {
 		fputs("**Cause:** ", out);
-		write_code(out, v->cause);
+		escape_markdown_code(out, v->cause, false);
 		if (*title)
 			write_line(out, ", ", title, "");
 		fprintf(out, " (%.0f %% of the %s, confidence %.0f %%)\n\n", 100 * v->share,
@@ -94,7 +82,7 @@ static void write_cause_row(FILE *out, const struct cause_table *t, const struct
 	char a[NUMBER_SIZE], b[NUMBER_SIZE], c[NUMBER_SIZE], d[NUMBER_SIZE];
 
 	fputs("| ", out);
-	write_code(out, row->cause);
+	escape_markdown_code(out, row->cause, true);
 	if (t->slow_windows)
 		fprintf(out, " | %s | %s | %s%s | %s |\n", number_ms(a, row->fast_mean_ms),
 			number_ms(b, row->slow_mean_ms), row->growth_ms < 0 ? "-" : "+",
@@ -138,7 +126,7 @@ static void write_rejected(FILE *out, const struct finding_verdict *v)
 	fputs("<details><summary>What it is not</summary>\n\n", out);
 	for (size_t i = 0; i < v->rejected_cnt; i++) {
 		fputs("* ", out);
-		write_code(out, v->rejected[i].cause);
+		escape_markdown_code(out, v->rejected[i].cause, false);
 		write_line(out, ": ", v->rejected[i].why, "\n");
 	}
 	fputs("\n</details>\n\n", out);
@@ -149,7 +137,7 @@ static void write_command(FILE *out, const char *label, const char *command)
 	if (!*command)
 		return;
 	fprintf(out, "   * %s: ", label);
-	write_code(out, command);
+	escape_markdown_code(out, command, false);
 	fputc('\n', out);
 }
 
@@ -160,7 +148,8 @@ static void write_advice(FILE *out, const struct findings *f)
 	fputs("**What to do**\n\n", out);
 	for (size_t i = 0; i < f->advice_cnt; i++) {
 		fprintf(out, "%zu. ", i + 1);
-		write_line(out, "**", f->advice[i].mitigation, "**: ");
+		if (advice_is_to_act(&f->advice[i]))
+			write_line(out, "**", f->advice[i].mitigation, "**: ");
 		write_line(out, "", f->advice[i].why, "\n");
 		write_command(out, "run", text_or_empty(f->advice[i].command));
 		write_command(out, "undo", text_or_empty(f->advice[i].undo));
@@ -205,7 +194,7 @@ static void write_hooks(FILE *out, const struct findings *f)
 			fputs("<details><summary>What this host did not show</summary>\n\n", out);
 		any = true;
 		fputs("* ", out);
-		write_code(out, f->hooks[i].probe);
+		escape_markdown_code(out, f->hooks[i].probe, false);
 		write_line(out, ": ", f->hooks[i].lost, "\n");
 	}
 	if (any)

@@ -151,6 +151,11 @@ const struct arm *comparison_first_arm(const struct comparison *c)
 	return c->arms_cnt ? &c->arms[0] : NULL;
 }
 
+bool advice_is_to_act(const struct finding_advice *a)
+{
+	return *text_or_empty(a->mitigation) && strcmp(a->mitigation, "none") != 0;
+}
+
 bool comparison_has_mitigation(const struct comparison *c)
 {
 	for (size_t i = 0; i < c->arms_cnt; i++)

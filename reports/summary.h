@@ -45,6 +45,9 @@ double curve_median(const struct finding_curve *c, uint32_t first, uint32_t last
 /* The arm that a comparison starts from: the one `before`, else the first; NULL if there is none. */
 const struct arm *comparison_first_arm(const struct comparison *c);
 
+/* Whether it names something to do: "none" tells what not to hope for. */
+bool advice_is_to_act(const struct finding_advice *a);
+
 /* Whether one of its arms is a mitigation, so that there is an outcome to speak of. */
 bool comparison_has_mitigation(const struct comparison *c);
 

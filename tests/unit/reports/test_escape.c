@@ -72,6 +72,14 @@ static void test_markdown(void **state)
 	       "a\\|b \\`c\\` &lt;i&gt; @\xe2\x80\x8byou wbt\\_wait");
 }
 
+static void test_markdown_code(void **state)
+{
+	expect(RENDER_VOID(escape_markdown_code(out, "a | b", false)), "`a | b`");
+	expect(RENDER_VOID(escape_markdown_code(out, "a | b", true)), "`a \\| b`");
+	expect(RENDER_VOID(escape_markdown_code(out, "`a` ``b\n", false)), "``` `a` ``b  ```");
+	expect(RENDER_VOID(escape_markdown_code(out, "", false)), "` `");
+}
+
 static void test_folded(void **state)
 {
 	expect(RENDER_VOID(escape_folded(out, "a;b\nc")), "a:b c");
@@ -125,10 +133,11 @@ static void test_hostile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_utf8_good),    cmocka_unit_test(test_utf8_bad),
-		cmocka_unit_test(test_json),	     cmocka_unit_test(test_xml),
-		cmocka_unit_test(test_markdown),     cmocka_unit_test(test_folded),
-		cmocka_unit_test(test_folded_count), cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_utf8_good), cmocka_unit_test(test_utf8_bad),
+		cmocka_unit_test(test_json),	  cmocka_unit_test(test_xml),
+		cmocka_unit_test(test_markdown),  cmocka_unit_test(test_markdown_code),
+		cmocka_unit_test(test_folded),	  cmocka_unit_test(test_folded_count),
+		cmocka_unit_test(test_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
