@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* The kernel's own symbol table, /proc/kallsyms. */
+/*
+ * The kernel's own symbol table, /proc/kallsyms: read once, of which only the names that are wanted
+ * are kept. The table itself would take more memory than all of recording.
+ */
 #include "symbols.h"
 
 #include <ctype.h>
@@ -14,16 +17,21 @@
 /* A function longer than this is none: the gap behind the last one before the modules, say. */
 #define MAX_FUNC_BYTES (1u << 20)
 
-struct ksym {
-	uint64_t addr;
-	uint32_t name;
-	bool global;
+/*
+ * What was met so far of the symbols behind the wanted address before this one, up to this one.
+ * The last of them names the address, the first of the next gap is where that function ends.
+ */
+struct gap {
+	uint64_t addr;	      /* wanted */
+	uint64_t first, last; /* 0 = none met */
+	bool global;	      /* the last one */
+	char *name;	      /* of the last one */
 };
 
-struct ksyms {
-	struct ksym *syms; /* by address, one each */
-	size_t cnt, cap;
-	struct names names;
+struct wanted {
+	struct gap *gaps; /* by address; one more than wanted, for what lies behind */
+	size_t cnt;
+	bool visible; /* an address that is not 0 was met */
 };
 
 static bool is_text(char type)
@@ -37,189 +45,154 @@ static bool is_padding(const char *name)
 	return !strncmp(name, "__pfx_", 6) || !strncmp(name, "__cfi_", 6);
 }
 
-/* "ffffffff81000000 T _text" or, of a module, "... t name\t[module]" */
-static int parse_line(struct ksyms *k, const char *line, bool *visible)
+static struct gap *gap_of(const struct wanted *w, uint64_t addr)
 {
-	struct ksym sym = { 0 };
-	struct ksym *grown;
-	char *rest;
-	int err;
+	size_t low = 0, high = w->cnt;
 
-	sym.addr = strtoull(line, &rest, 16);
-	if (rest == line || rest[0] != ' ' || !rest[1] || rest[2] != ' ')
-		return 0;
-	*visible = *visible || sym.addr;
-	if (!sym.addr || !is_text(rest[1]) || is_padding(rest + 3))
-		return 0;
-	sym.global = isupper((unsigned char)rest[1]);
-	err = names__add(&k->names, rest + 3, strcspn(rest + 3, " \t\n"), &sym.name);
-	if (err)
-		return err;
-	grown = grow_list(k->syms, k->cnt, &k->cap, sizeof(*k->syms));
-	if (!grown)
-		return -ENOMEM;
-	k->syms = grown;
-	k->syms[k->cnt++] = sym;
-	return 0;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (w->gaps[mid].addr < addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return &w->gaps[low];
 }
 
-static int read_kallsyms(struct ksyms *k, FILE *f)
+/* Of several names for one address the first global one counts, else the first one. */
+static int gap__take(struct gap *g, uint64_t addr, bool global, const char *name, size_t len)
 {
-	bool visible = false;
+	if (!g->first || addr < g->first)
+		g->first = addr;
+	if (g->name && (addr < g->last || (addr == g->last && (g->global || !global))))
+		return 0;
+	free(g->name);
+	g->name = strndup(name, len);
+	g->last = addr;
+	g->global = global;
+	return g->name ? 0 : -ENOMEM;
+}
+
+/* "ffffffff81000000 T _text" or, of a module, "... t name\t[module]" */
+static int take_line(struct wanted *w, const char *line)
+{
+	char *rest;
+	uint64_t addr = strtoull(line, &rest, 16);
+
+	if (rest == line || rest[0] != ' ' || !rest[1] || rest[2] != ' ')
+		return 0;
+	w->visible = w->visible || addr;
+	if (!addr || !is_text(rest[1]) || is_padding(rest + 3))
+		return 0;
+	return gap__take(gap_of(w, addr), addr, isupper((unsigned char)rest[1]), rest + 3,
+			 strcspn(rest + 3, " \t\n"));
+}
+
+static int read_kallsyms(struct wanted *w, const char *path)
+{
+	FILE *f = fopen(path, "re");
 	char *line = NULL;
 	size_t room = 0;
 	int err = 0;
 
+	if (!f)
+		return log_err(-errno, "cannot read %s", path);
 	while (!err && getline(&line, &room, f) > 0)
-		err = parse_line(k, line, &visible);
+		err = take_line(w, line);
 	free(line);
+	fclose(f);
 	if (err)
-		return log_err(err, "cannot read /proc/kallsyms");
-	if (!visible)
+		return log_err(err, "cannot read %s", path);
+	if (!w->visible)
 		return log_err(-EPERM,
 			       "kernel addresses are hidden, kernel functions stay without names: "
 			       "run as root with sysctl kernel.kptr_restrict=1 or 0");
 	return 0;
 }
 
-/* Global names first among those of one address, then as they stood in the file. */
 static int by_addr(const void *a, const void *b)
 {
-	const struct ksym *x = a, *y = b;
+	const struct gap *x = a, *y = b;
 
-	if (x->addr != y->addr)
-		return x->addr < y->addr ? -1 : 1;
-	if (x->global != y->global)
-		return x->global ? -1 : 1;
-	return x->name < y->name ? -1 : x->name > y->name;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-static void drop_aliases(struct ksyms *k)
+static int wanted__init(struct wanted *w, const uint64_t *addrs, size_t cnt)
 {
-	size_t kept = 0;
-
-	for (size_t i = 0; i < k->cnt; i++)
-		if (!kept || k->syms[kept - 1].addr != k->syms[i].addr)
-			k->syms[kept++] = k->syms[i];
-	k->cnt = kept;
-}
-
-int ksyms__load(struct ksyms **out)
-{
-	FILE *f = fopen("/proc/kallsyms", "re");
-	struct ksyms *k;
-	int err;
-
-	*out = NULL;
-	if (!f)
-		return log_err(-errno, "cannot read /proc/kallsyms");
-	k = calloc(1, sizeof(*k));
-	err = k ? read_kallsyms(k, f) : log_err(-ENOMEM, "cannot read /proc/kallsyms");
-	fclose(f);
-	if (err) {
-		ksyms__free(k);
-		return err;
-	}
-	if (k->cnt)
-		qsort(k->syms, k->cnt, sizeof(*k->syms), by_addr);
-	drop_aliases(k);
-	*out = k;
+	w->gaps = calloc(cnt + 1, sizeof(*w->gaps));
+	if (!w->gaps)
+		return log_err(-ENOMEM, "kernel symbols");
+	w->cnt = cnt;
+	for (size_t i = 0; i < cnt; i++)
+		w->gaps[i].addr = addrs[i];
+	if (cnt)
+		qsort(w->gaps, cnt, sizeof(*w->gaps), by_addr);
 	return 0;
 }
 
-void ksyms__free(struct ksyms *k)
+static void wanted__free(struct wanted *w)
 {
-	if (!k)
-		return;
-	free(k->syms);
-	names__free(&k->names);
-	free(k);
+	for (size_t i = 0; w->gaps && i <= w->cnt; i++)
+		free(w->gaps[i].name);
+	free(w->gaps);
 }
 
-static uint32_t func_size(const struct ksyms *k, const struct ksym *s)
+/* Bytes from the last symbol of gap `i` to the first one behind the addresses that it covers. */
+static uint32_t func_size(const struct wanted *w, size_t i)
 {
-	bool last = s + 1 == k->syms + k->cnt;
-	uint64_t size = last ? MAX_FUNC_BYTES : s[1].addr - s->addr;
+	size_t next = i + 1;
 
-	return size < MAX_FUNC_BYTES ? (uint32_t)size : MAX_FUNC_BYTES;
+	while (next <= w->cnt && !w->gaps[next].first)
+		next++;
+	if (next > w->cnt || w->gaps[next].first - w->gaps[i].last > MAX_FUNC_BYTES)
+		return MAX_FUNC_BYTES;
+	return (uint32_t)(w->gaps[next].first - w->gaps[i].last);
 }
 
-static const struct ksym *find(const struct ksyms *k, uint64_t addr)
+/* A function is in the table if one of the wanted addresses lies in it. */
+static int make_table(const struct wanted *w, struct sym_table *t)
 {
-	size_t low = 0, high = k->cnt;
+	int err = 0;
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
+	for (size_t i = 0; i < w->cnt && !err; i++) {
+		const struct gap *g = &w->gaps[i];
+		uint32_t size;
 
-		if (k->syms[mid].addr <= addr)
-			low = mid + 1;
-		else
-			high = mid;
+		if (!g->name)
+			continue;
+		size = func_size(w, i);
+		if (g->addr - g->last < size)
+			err = sym_table__add(t, g->last, size, g->name);
 	}
-	if (!low || addr - k->syms[low - 1].addr >= func_size(k, &k->syms[low - 1]))
-		return NULL;
-	return &k->syms[low - 1];
+	return err;
 }
 
-const char *ksyms__name(const struct ksyms *k, uint64_t addr, uint64_t *offset)
+int ksyms__write(struct trace_writer *writer, const char *path, const uint64_t *addrs, size_t cnt)
 {
-	const struct ksym *s = find(k, addr);
-
-	if (!s)
-		return NULL;
-	if (offset)
-		*offset = addr - s->addr;
-	return k->names.buf + s->name;
-}
-
-bool ksyms__has(const struct ksyms *k, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < k->cnt; i++) {
-		const char *have = k->names.buf + k->syms[i].name;
-
-		if (!strncmp(have, name, len) && (!have[len] || have[len] == '.'))
-			return true;
-	}
-	return false;
-}
-
-static void mark_used(const struct ksyms *k, const uint64_t *addrs, size_t cnt, bool *used)
-{
-	for (size_t i = 0; i < cnt; i++) {
-		const struct ksym *s = find(k, addrs[i]);
-
-		if (s)
-			used[s - k->syms] = true;
-	}
-}
-
-int ksyms__write(const struct ksyms *k, struct trace_writer *w, const uint64_t *addrs, size_t cnt)
-{
+	struct wanted w = { 0 };
 	struct sym_table t = { 0 };
-	bool *used = calloc(k->cnt + 1, sizeof(*used));
 	struct rec_ksyms head;
-	int err = used ? 0 : -ENOMEM;
+	int err = wanted__init(&w, addrs, cnt);
 
 	if (!err)
-		mark_used(k, addrs, cnt, used);
-	for (size_t i = 0; i < k->cnt && !err; i++)
-		if (used[i])
-			err = sym_table__add(&t, k->syms[i].addr, func_size(k, &k->syms[i]),
-					     k->names.buf + k->syms[i].name);
+		err = read_kallsyms(&w, path);
+	if (err)
+		goto out;
+	err = make_table(&w, &t);
 	if (err) {
-		err = log_err(err, "cannot write kernel symbols");
+		log_err(err, "cannot write kernel symbols");
 	} else if (t.cnt) {
 		head = (struct rec_ksyms){ (uint32_t)t.cnt, (uint32_t)t.names.size };
 		err = trace_writer__chunk(
-			w, REC_KSYMS,
+			writer, REC_KSYMS,
 			(struct trace_part[]){ { &head, sizeof(head) },
 					       { t.syms, t.cnt * sizeof(*t.syms) },
 					       { t.names.buf, t.names.size } },
 			3);
 	}
+out:
 	sym_table__free(&t);
-	free(used);
+	wanted__free(&w);
 	return err;
 }

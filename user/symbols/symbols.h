@@ -15,16 +15,14 @@
 
 /* ---- recording ---- */
 
-struct ksyms;
+#define KALLSYMS "/proc/kallsyms"
 
-/* Reads /proc/kallsyms (text symbols, modules too). -EPERM if the addresses are hidden; said. */
-int ksyms__load(struct ksyms **k);
-void ksyms__free(struct ksyms *k);
-const char *ksyms__name(const struct ksyms *k, uint64_t addr, uint64_t *offset);
-bool ksyms__has(const struct ksyms *k, const char *name); /* prefix up to '.' */
-
-/* Writes REC_KSYMS with the symbols that cover `addrs` (any order, duplicates fine). */
-int ksyms__write(const struct ksyms *k, struct trace_writer *w, const uint64_t *addrs, size_t cnt);
+/*
+ * Writes REC_KSYMS with the text symbols, those of modules too, that cover `addrs` (any order,
+ * duplicates fine). `path` is KALLSYMS but in tests. -EPERM if its addresses are hidden, other
+ * -errno; said.
+ */
+int ksyms__write(struct trace_writer *w, const char *path, const uint64_t *addrs, size_t cnt);
 
 /*
  * Snapshots /proc/PID/maps with build-ids, and /proc/PID/fd: REC_MAPS, REC_FDS. -ESRCH, unsaid,
