@@ -55,6 +55,20 @@ else
 	skip "a disk that is written to while recording is described" "/dev/shm is where we are"
 fi
 
+# ---- the trace beside what is recorded: said when targets write there, not for a log ----
+(cd "$scratch" && exec sleep 1000 >>log 2>&1 5>>log2) &
+logger=$!
+started+=("$logger")
+check "a target that only logs beside the trace is no reason to warn" \
+	bash -c "! '$flatpause' record -p $logger 300ms -o '$scratch/log.fpt' 2>&1 | grep -q disturbs"
+(exec sleep 1000 5>"$scratch/memory.bin") &
+writer=$!
+started+=("$writer")
+check "a target that holds a file beside the trace open for writing is one" \
+	says "disturbs them less" "$flatpause" record -p "$writer" 300ms -o "$scratch/open.fpt"
+check "a target that opens one while it is recorded is one" \
+	says "disturbs them less" "$flatpause" record -p "$target" 500ms -o "$scratch/opens.fpt"
+
 # ---- targets that end ----
 start_target
 short=$target

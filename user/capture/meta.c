@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "../../bpf/abi.h"
 #include "../cli/verb.h"
 #include "../host/cgroup.h"
 #include "../host/disk.h"
@@ -132,20 +133,34 @@ json_t *build_late_meta(const struct capture *c, struct disks *described)
 	return o;
 }
 
-void warn_of_shared_disk(const struct recorder_opts *opts, const struct targets *t)
+static bool opened_for_writing_on(const struct capture *c, dev_t dev)
+{
+	size_t cnt;
+	const uint32_t *devs = capture__written_devices(c, &cnt);
+
+	for (size_t i = 0; i < cnt; i++)
+		if (devs[i] == FP_DEV(major(dev), minor(dev)))
+			return true;
+	return false;
+}
+
+bool warn_of_shared_disk(const struct recorder_opts *opts, const struct targets *t,
+			 const struct capture *c)
 {
 	struct stat st;
-	bool shared = false;
+	bool shared;
 	dev_t dev;
 
 	if (output__device(opts->output, &dev))
-		return;
+		return false;
+	shared = c && opened_for_writing_on(c, dev);
 	for (size_t i = 0; i < targets__cnt(t) && !shared; i++)
 		shared = process_writes_to(targets__pid(t, i), dev);
 	for (size_t i = 0; i < opts->disks_cnt && !shared; i++)
 		shared = !stat(opts->disks[i], &st) && st.st_dev == dev;
 	if (shared)
-		log_warn("the trace %s is written to the file system that is recorded; "
-			 "-o on another disk or a tmpfs disturbs it less",
+		log_warn("the trace %s is on a file system that targets write to; "
+			 "-o on another disk or a tmpfs disturbs them less",
 			 opts->output);
+	return shared;
 }

@@ -27,7 +27,12 @@ json_t *build_meta(const struct recorder_opts *opts, const struct capture *c,
 json_t *facts_json(const struct facts *f);
 json_t *hooks_json(const struct capture *c);
 
-/* Warns when the trace is written to a disk that the targets write to as well. */
-void warn_of_shared_disk(const struct recorder_opts *opts, const struct targets *t);
+/*
+ * Warns when the trace goes to a file system that the targets write to as well: by what they have
+ * open for writing when recording begins, or (capture is not NULL) have opened while it ran. True if
+ * it did.
+ */
+bool warn_of_shared_disk(const struct recorder_opts *opts, const struct targets *t,
+			 const struct capture *c);
 
 #endif

@@ -40,7 +40,8 @@ struct recorder {
 	struct cost cost;
 	uint64_t next_drain_ns;
 	uint64_t next_housekeeping_ns;
-	bool target_gone; /* all that were named: recording ends */
+	bool target_gone;  /* all that were named: recording ends */
+	bool told_of_disk; /* that the trace is on the one that is recorded */
 };
 
 /* A command that is running now. */
@@ -150,7 +151,7 @@ static int recorder__begin(struct recorder *r)
 	err = err ?: targets__arm(r->targets, r->capture, r->writer);
 	if (err)
 		return err;
-	warn_of_shared_disk(&r->opts, r->targets);
+	r->told_of_disk = warn_of_shared_disk(&r->opts, r->targets, NULL);
 	if (r->opts.capture.syscalls)
 		r->cost.syscall_after_ns = measure_syscall_ns();
 	return 0;
@@ -491,6 +492,8 @@ int recorder__finish(struct recorder *r, struct recorder_summary *sum)
 			.reason = full ? REC_REASON_NO_SPACE : recorder__reason(r),
 		};
 	}
+	if (!r->told_of_disk)
+		warn_of_shared_disk(&r->opts, r->targets, r->capture);
 	finished = trace_writer__finish(r->writer, end_ns, recorder__reason(r));
 	r->writer = NULL;
 	recorder__free(r);

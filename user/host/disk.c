@@ -41,9 +41,16 @@ int disks__add_path(struct disks *d, const char *path)
 	return 0;
 }
 
-/* Calls fn for what each descriptor of `pid` leads to, if it is a regular file. */
-static int each_open_file(pid_t pid, bool (*fn)(void *ctx, const struct stat *st, mode_t link),
-			  void *ctx)
+/* A descriptor of a process that leads to a regular file. */
+struct open_file {
+	pid_t pid;
+	const char *fd;
+	struct stat st;
+	bool writable;
+};
+
+/* Calls fn for each until it says true; then 1, else 0 or -errno. */
+static int each_open_file(pid_t pid, bool (*fn)(void *ctx, const struct open_file *file), void *ctx)
 {
 	char path[64];
 	struct dirent *e;
@@ -55,21 +62,23 @@ static int each_open_file(pid_t pid, bool (*fn)(void *ctx, const struct stat *st
 	if (!dir)
 		return -errno;
 	while (!stop && (e = readdir(dir))) {
-		struct stat st, link;
+		struct open_file file = { .pid = pid, .fd = e->d_name };
+		struct stat link;
 
 		if (fstatat(dirfd(dir), e->d_name, &link, AT_SYMLINK_NOFOLLOW) ||
-		    fstatat(dirfd(dir), e->d_name, &st, 0) || !S_ISREG(st.st_mode))
+		    fstatat(dirfd(dir), e->d_name, &file.st, 0) || !S_ISREG(file.st.st_mode))
 			continue;
-		stop = fn(ctx, &st, link.st_mode);
+		/* the mode of such a link tells how the file was opened */
+		file.writable = link.st_mode & S_IWUSR;
+		stop = fn(ctx, &file);
 	}
 	closedir(dir);
 	return stop ? 1 : 0;
 }
 
-static bool add_file_disk(void *ctx, const struct stat *st, mode_t link)
+static bool add_file_disk(void *ctx, const struct open_file *file)
 {
-	(void)link;
-	disks__add(ctx, st->st_dev);
+	disks__add(ctx, file->st.st_dev);
 	return false;
 }
 
@@ -82,21 +91,16 @@ int disks__add_process(struct disks *d, pid_t pid)
 	return each_open_file(pid, add_file_disk, d);
 }
 
-/* The mode of a /proc/PID/fd link tells how the file was opened. */
-static bool is_writable_on(void *ctx, const struct stat *st, mode_t link)
+static bool is_written_on(void *ctx, const struct open_file *file)
 {
-	return (link & S_IWUSR) && st->st_dev == *(const dev_t *)ctx;
+	return file->writable && file->st.st_dev == *(const dev_t *)ctx &&
+	       strtol(file->fd, NULL, 10) > STDERR_FILENO &&
+	       !(read_oflags(file->pid, file->fd) & O_APPEND);
 }
 
 bool process_writes_to(pid_t pid, dev_t dev)
 {
-	char path[64];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/proc/%d/cwd", pid);
-	if (!stat(path, &st) && st.st_dev == dev)
-		return true;
-	return each_open_file(pid, is_writable_on, &dev) == 1;
+	return each_open_file(pid, is_written_on, &dev) == 1;
 }
 
 /* ---- mounts ---- */

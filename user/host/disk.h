@@ -23,7 +23,10 @@ int disks__add_path(struct disks *d, const char *path);
 /* The disks behind the working directory and the open regular files of a process. */
 int disks__add_process(struct disks *d, pid_t pid);
 
-/* The devices of open regular files that `pid` may write to, and of its working directory. */
+/*
+ * Whether `pid` has a regular file of `dev` open that it writes snapshots to, perhaps: a log, which
+ * is appended to or is one of its standard streams, is none.
+ */
 bool process_writes_to(pid_t pid, dev_t dev);
 
 /*

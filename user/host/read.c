@@ -136,6 +136,18 @@ int read_number(const char *root, uint64_t *out, const char *fmt, ...)
 	return errno ? -ERANGE : 0;
 }
 
+/* "flags:\t0100002" of /proc/PID/fdinfo/FD, octal */
+uint32_t read_oflags(pid_t pid, const char *fd)
+{
+	unsigned int oflags = 0;
+	char text[512], *line;
+
+	if (read_text("", text, sizeof(text), "/proc/%d/fdinfo/%s", pid, fd) <= 0)
+		return 0;
+	line = strstr(text, "flags:");
+	return line && sscanf(line, "flags: %o", &oflags) == 1 ? oflags : 0;
+}
+
 int each_line(char *text, int (*fn)(void *ctx, char *line), void *ctx)
 {
 	char *save = NULL;

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * Reads at most size - 1 bytes of root + path, zero terminates and cuts white space at the end.
@@ -20,6 +21,9 @@ int read_whole(const char *root, char **out, size_t max, const char *fmt, ...)
 /* The first number of a file: 0, -EINVAL if it holds none, -errno. */
 int read_number(const char *root, uint64_t *out, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The flags that a descriptor of `pid` was opened with, O_WRONLY and the like; 0 = not to be read. */
+uint32_t read_oflags(pid_t pid, const char *fd);
 
 /* Calls fn for each line of `text`, which is cut up; ends early when fn returns non-zero. */
 int each_line(char *text, int (*fn)(void *ctx, char *line), void *ctx);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../../bpf/abi.h"
+#include "../host/read.h"
 #include "../log.h"
 #include "table.h"
 
@@ -24,24 +25,6 @@ struct fd_list {
 	size_t cnt, cap;
 	struct names names;
 };
-
-/* "flags:\t0100002" of /proc/PID/fdinfo/FD, octal */
-static uint32_t read_oflags(pid_t tgid, const char *fd)
-{
-	unsigned int oflags = 0;
-	char path[64], line[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.20s", tgid, fd);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "flags: %o", &oflags) == 1)
-			break;
-	fclose(f);
-	return oflags;
-}
 
 static int add_fd(struct fd_list *l, pid_t tgid, int dir, const char *name)
 {
