@@ -133,6 +133,8 @@ attach_loop() { # DIR FILE
 		missing "no loop device can be had for $2"
 	}
 	loop=$(<"$1/loop")
+	# a write error that this number's last user never saw would be told to us: take it now
+	bounded 20 sync "$loop" 2>/dev/null
 	keep_knobs "$1" "$loop"
 	log "disk: $loop"
 }

@@ -51,12 +51,12 @@ scenario() {
 		;;
 	full) # the whole memory in the pause; the writer is throttled for what it dirties.
 		# strict: on a machine with much memory nobody is throttled below the global limit
-		MODE=full GAP=0.5s FSYNC=no STRICT_LIMIT=1
+		MODE=full GAP=0.5s FSYNC=no KEEP=3 STRICT_LIMIT=1
 		;;
 	aged) # the whole memory and fsync, on a file system whose free space is crumbs. Small block
 		# groups: 1088 of them, as on 136 GB. No wbt: it would hide the allocator behind thousands
 		# of small requests. All snapshots stay, or the first ones' whole extents come back.
-		MODE=full GAP=0.5s FSYNC=yes MEMORY=128M KEEP=16 DROP_CACHE=--drop-cache
+		MODE=full GAP=1s FSYNC=yes MEMORY=128M KEEP=16 DROP_CACHE=--drop-cache
 		DISK=fast DISK_SIZE=4352M AGED_SIZE=3840M MKFS_OPTS="-g 1024"
 		RATE_BITS=0 REQUEST_KB= DIRTY_LIMIT= WBT_USEC=0
 		;;
@@ -143,8 +143,9 @@ fresh_fs() { # DIR
 # that should show in a pause: have it touched before: the disk's (warm_disk; on a fast disk the
 # free space is filled once) and that of the page cache.
 warm_disk() { # LOOP
-	bounded 180 dd if=/dev/zero of="$1" bs=4M oflag=direct status=none 2>/dev/null
-	bounded 60 sync "$1"
+	local mb=$(($(blockdev --getsize64 "$1") >> 20))
+	bounded 180 dd if=/dev/zero of="$1" bs=4M count=$((mb / 4)) oflag=direct status=none &&
+		bounded 60 blockdev --flushbufs "$1" || die "the new disk $1 does not take data"
 }
 
 fill() { # ROOT MEMORIES: writes as much as so many memory files, and takes it away again

@@ -41,7 +41,7 @@ struct cfg {
 	uint32_t vcpus;
 	uint32_t dirty_pages;
 	uint32_t seed;
-	bool fsync_memory;
+	bool fsync_snapshot;
 };
 
 enum vcpu_event { VCPU_PAUSE = 1, VCPU_RESUME, VCPU_QUIT };
@@ -95,8 +95,8 @@ static const struct param params[] = {
 	PARAM(struct cfg, dirty_pages, "dirty-pages", 0, PARAM_U32, "N",
 	      "pages that the guest dirties between snapshots (default 100)"),
 	PARAM(struct cfg, seed, "seed", 0, PARAM_U32, "N", "which pages (default 1)"),
-	PARAM(struct cfg, fsync_memory, "no-fsync", 0, PARAM_NO_FLAG, NULL,
-	      "do not fsync the memory file"),
+	PARAM(struct cfg, fsync_snapshot, "no-fsync", 0, PARAM_NO_FLAG, NULL,
+	      "do not fsync snapshots, as Cloud Hypervisor does not"),
 	PARAM(struct cfg, pidfile, "pidfile", 'P', PARAM_STRING, "PATH",
 	      "write the pid there when the socket is ready"),
 	{ 0 },
@@ -220,13 +220,13 @@ static void create_snapshot(struct vmm *vmm, struct request *req)
 		refuse(req, -EBUSY, "a snapshot needs a paused VM", NULL);
 		return;
 	}
-	err = guest__write_vmstate(&vmm->guest, req->vmstate_path, &step);
+	err = guest__write_vmstate(&vmm->guest, req->vmstate_path, vmm->cfg->fsync_snapshot, &step);
 	if (err) {
 		refuse(req, err, step, req->vmstate_path);
 		return;
 	}
-	err = guest__write_memory(&vmm->guest, req->memory_path, req->diff, vmm->cfg->fsync_memory,
-				  &step);
+	err = guest__write_memory(&vmm->guest, req->memory_path, req->diff,
+				  vmm->cfg->fsync_snapshot, &step);
 	if (err)
 		refuse(req, err, step, req->memory_path);
 }
@@ -669,7 +669,7 @@ int main(int argc, char **argv)
 			   .vcpus = 2,
 			   .dirty_pages = 100,
 			   .seed = 1,
-			   .fsync_memory = true };
+			   .fsync_snapshot = true };
 	struct params_result res = { 0 };
 	int err;
 

@@ -174,7 +174,7 @@ int guest__write_memory(struct guest *g, const char *path, bool diff, bool fsync
 	return err;
 }
 
-int guest__write_vmstate(const struct guest *g, const char *path, const char **step)
+int guest__write_vmstate(const struct guest *g, const char *path, bool fsync_it, const char **step)
 {
 	uint64_t state[VMSTATE_BYTES / sizeof(uint64_t)];
 	uint64_t seed = g->seed;
@@ -188,7 +188,7 @@ int guest__write_vmstate(const struct guest *g, const char *path, const char **s
 		return -errno;
 	*step = "write";
 	err = write_all(fd, (uint8_t *)state, sizeof(state));
-	if (!err) {
+	if (!err && fsync_it) {
 		*step = "fsync";
 		err = fsync(fd) ? -errno : 0;
 	}

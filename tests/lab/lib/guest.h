@@ -36,7 +36,7 @@ void guest__run(struct guest *g, unsigned int pages);
 int guest__write_memory(struct guest *g, const char *path, bool diff, bool fsync_it,
 			const char **step);
 
-/* The device state: a new file, written and fsynced. */
-int guest__write_vmstate(const struct guest *g, const char *path, const char **step);
+/* The device state: a new file, written, fsynced if `fsync_it`. */
+int guest__write_vmstate(const struct guest *g, const char *path, bool fsync_it, const char **step);
 
 #endif
