@@ -34,6 +34,10 @@ check "a command that a signal kills: 128 + signal" exits_with 137 \
 check "no such command" exits_with 1 "$flatpause" record -o "$scratch/e.fpt" -- /no/such/program
 check "no such command: said" says "cannot run /no/such/program" \
 	"$flatpause" record -f -o "$scratch/e.fpt" -- /no/such/program
+check "a duration ends a command, as was asked for" timeout 30 \
+	"$flatpause" record 300ms -o "$scratch/d.fpt" -- sleep 1000
+check "the shorter of duration and --timeout counts" exits_with 1 timeout 30 \
+	"$flatpause" record 100s --timeout 300ms -o "$scratch/d2.fpt" -- sleep 1000
 check "--timeout ends it" exits_with 1 \
 	"$flatpause" record --timeout 300ms -o "$scratch/t.fpt" -- sleep 1000
 check "--timeout: the trace is kept" ends_as "complete 0" "$scratch/t.fpt"
@@ -80,6 +84,42 @@ short=$target
 (sleep 0.5 && kill -KILL "$short") &
 check "the target ends: it is named" says "process $short has ended" \
 	"$flatpause" record -p "$short" 60s -o "$scratch/g2.fpt"
+
+if command -v python3 >/dev/null; then
+	python3 -c '
+import os, time
+pid = os.fork()
+if pid == 0:
+	os._exit(0)
+os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+print(pid, flush=True)
+time.sleep(1000)' >"$scratch/zombie" &
+	parent=$!
+	started+=("$parent")
+	wait_until "[ -s '$scratch/zombie' ]"
+	check "a target that waits to be reaped is refused" exits_with 1 \
+		"$flatpause" record -p "$(cat "$scratch/zombie")" -o "$scratch/zombie.fpt" 1s
+	check "a target that waits to be reaped: said, and no trace is left" \
+		says "has ended" "$flatpause" record -p "$(cat "$scratch/zombie")" -o "$scratch/zombie.fpt" 1s
+	check "by name it is passed over" bash -c \
+		"! '$flatpause' record --comm 'python3*' 300ms -o '$scratch/zombies.fpt' 2>&1 | grep -q 'no process'"
+	kill "$parent"
+else
+	skip "a target that waits to be reaped" "no python3 here"
+fi
+
+# ---- few descriptors ----
+few_descriptors() (
+	ulimit -S -n 64 && "$flatpause" record -p "$target" --json -o "$scratch/few.fpt" \
+		-v -- bash -c 'echo limit $(ulimit -n)'
+)
+start_target
+if few_descriptors >"$scratch/few.out" 2>"$scratch/few.err"; then
+	check "a soft limit of 64 descriptors is enough, and is the command's" \
+		grep -q '^limit 64$' "$scratch/few.err"
+else
+	check "a soft limit of 64 descriptors is enough" false
+fi
 
 # ---- signals ----
 start_target

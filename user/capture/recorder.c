@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 
 #define NS_PER_MS	1000000ull
 #define DRAIN_NS	(5 * NS_PER_MS)	   /* often enough that small rings do not fill up */
+#define LOOK_NS		(100 * NS_PER_MS)  /* whether the targets still live */
 #define HOUSEKEEPING_NS (1000 * NS_PER_MS) /* new targets, quiet buffers */
 #define KILL_AFTER_NS	(2000 * NS_PER_MS) /* from SIGTERM to SIGKILL */
 #define WATCH_FIRST_NS	(5 * NS_PER_MS)	   /* mappings of a command: after 5, 35, 215 ms ... */
@@ -36,9 +38,11 @@ struct recorder {
 	struct trace_writer *writer;
 	struct marks *marks;
 	int lock_fd;
-	struct disks disks; /* described in REC_META */
+	struct rlimit nofile; /* as it was given to us, and is to the command */
+	struct disks disks;   /* described in REC_META */
 	struct cost cost;
 	uint64_t next_drain_ns;
+	uint64_t next_look_ns;
 	uint64_t next_housekeeping_ns;
 	bool target_gone;  /* all that were named: recording ends */
 	bool told_of_disk; /* that the trace is on the one that is recorded */
@@ -129,7 +133,23 @@ static int recorder__open_capture(struct recorder *r)
 	if (err)
 		return err;
 	r->cost.syscall_before_ns = before_ns;
-	r->cost.ring_bytes = r->opts.capture.ring_bytes * capture__cpus(r->capture);
+	/* possible CPUs may be hundreds on a virtual machine; those that are offline have no ring */
+	r->cost.ring_bytes = r->opts.capture.ring_bytes * (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	return 0;
+}
+
+/* Rings, hooks, and the files that each target has mapped: a soft limit of 1024 is soon met. */
+static int recorder__raise_limit(struct recorder *r)
+{
+	struct rlimit all;
+
+	if (getrlimit(RLIMIT_NOFILE, &r->nofile))
+		return log_err(-errno, "the limit of open files");
+	all = r->nofile;
+	all.rlim_cur = all.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &all))
+		log_verbose("the limit of open files stays at %llu",
+			    (unsigned long long)r->nofile.rlim_cur);
 	return 0;
 }
 
@@ -140,7 +160,8 @@ static int recorder__begin(struct recorder *r)
 					r->opts.cgroup };
 	int err;
 
-	err = pause_from__parse(&r->pause_from, r->opts.pause_from);
+	err = recorder__raise_limit(r);
+	err = err ?: pause_from__parse(&r->pause_from, r->opts.pause_from);
 	err = err ?: targets__find(&r->targets, &targets);
 	err = err ?: output__check(r->opts.output, r->opts.force);
 	err = err ?: recorder__open_capture(r);
@@ -198,8 +219,13 @@ static void tell_of_gone_targets(struct recorder *r)
 {
 	pid_t pid;
 
-	while (targets__next_gone(r->targets, &pid))
-		log_warn("process %d has ended; what was recorded of it is kept", pid);
+	/* By name or cgroup they come and go: no surprise then. */
+	while (targets__next_gone(r->targets, &pid)) {
+		if (r->opts.comm_glob || r->opts.cgroup)
+			log_verbose("process %d has ended", pid);
+		else
+			log_warn("process %d has ended; what was recorded of it is kept", pid);
+	}
 	if (targets__cnt(r->targets) && !targets__alive(r->targets))
 		r->target_gone = true;
 }
@@ -213,7 +239,10 @@ static int recorder__serve(struct recorder *r)
 	if (now >= r->next_drain_ns) {
 		err = capture__drain(r->capture);
 		r->next_drain_ns = now + DRAIN_NS;
+	}
+	if (now >= r->next_look_ns) {
 		tell_of_gone_targets(r);
+		r->next_look_ns = now + LOOK_NS;
 	}
 	if (err >= 0 && now >= r->next_housekeeping_ns) {
 		err = trace_writer__tick(r->writer, now);
@@ -342,7 +371,7 @@ static int recorder__run_forked(struct recorder *r, struct run *run, char *const
 	capture__follow_forks(r->capture, true);
 	err = capture__add_target(r->capture, run->cmd.pid);
 	if (err)
-		return log_err(err, "cannot record process %d", run->cmd.pid);
+		return err;
 	run->begin_ns = now_ns();
 	err = command__exec(&run->cmd, argv[0]);
 	if (err)
@@ -377,7 +406,7 @@ int recorder__run(struct recorder *r, uint32_t sweep, uint32_t index, char *cons
 
 	memset(out, 0, sizeof(*out));
 	out->reported_ns = REC_NS_NONE;
-	err = command__fork(&run.cmd, argv, r->opts.echo);
+	err = command__fork(&run.cmd, argv, r->opts.echo, &r->nofile);
 	if (!err)
 		err = recorder__run_forked(r, &run, argv);
 	if (run.end_ns) { /* it ran, whatever became of the recording */

@@ -45,7 +45,8 @@ static void report_and_die(int fd, int err)
 }
 
 /* Between fork and exec: only what is safe there. */
-static void be_the_child(const struct command_pipes *p, char *const argv[])
+static void be_the_child(const struct command_pipes *p, char *const argv[],
+			 const struct rlimit *nofile)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigset_t none;
@@ -67,11 +68,13 @@ static void be_the_child(const struct command_pipes *p, char *const argv[])
 		report_and_die(p->error[1], errno);
 	if (null > STDERR_FILENO)
 		close(null);
+	if (nofile && setrlimit(RLIMIT_NOFILE, nofile))
+		report_and_die(p->error[1], errno);
 	execvp(argv[0], argv);
 	report_and_die(p->error[1], errno);
 }
 
-int command__fork(struct command *c, char *const argv[], bool echo)
+int command__fork(struct command *c, char *const argv[], bool echo, const struct rlimit *nofile)
 {
 	struct command_pipes p;
 	int err;
@@ -88,7 +91,7 @@ int command__fork(struct command *c, char *const argv[], bool echo)
 		return err;
 	c->pid = fork();
 	if (c->pid == 0)
-		be_the_child(&p, argv);
+		be_the_child(&p, argv, nofile);
 	err = c->pid < 0 ? log_err(-errno, "cannot fork for %s", argv[0]) : 0;
 	close(p.out[1]);
 	close(p.go[0]);
@@ -143,7 +146,6 @@ static void command__keep(struct command *c, const char *data, size_t n)
 	if (over) {
 		memmove(c->out, c->out + over, c->out_len - over);
 		c->out_len -= over;
-		c->out_cut = true;
 	}
 	memcpy(c->out + c->out_len, data, n);
 	c->out_len += n;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #define COMMAND_OUTPUT_MAX (64u << 10) /* the last bytes of stdout that are kept */
@@ -21,16 +22,18 @@ struct command {
 	int error_fd; /* exec failed: its errno */
 	char *out;
 	size_t out_len;
-	bool out_cut; /* earlier output was dropped */
-	bool echo;    /* stdout also goes to stderr */
+	bool echo; /* stdout also goes to stderr */
 	bool ended;
 	int status; /* as waitpid gives it */
 };
 
-/* Forks. The child waits; stdin is /dev/null, it leads a process group. 0 or -errno (said). */
-int command__fork(struct command *c, char *const argv[], bool echo);
+/*
+ * Forks. The child waits; stdin is /dev/null, it leads a process group. `nofile` is its limit of
+ * open files; NULL = ours. 0 or -errno (said).
+ */
+int command__fork(struct command *c, char *const argv[], bool echo, const struct rlimit *nofile);
 
-/* Lets it exec. 0, or -errno (said) if the program cannot be run; it is reaped then. */
+/* Lets it exec. 0, or -errno (said) if the program cannot be run; command__close reaps it. */
 int command__exec(struct command *c, const char *name);
 
 /* Reads what it has written; never blocks. */

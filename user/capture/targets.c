@@ -53,8 +53,9 @@ static struct target *append(struct targets *t, pid_t pid, bool found)
 
 	if (t->cnt == TARGETS_MAX) {
 		if (!t->warned_many)
-			log_warn("more than %d processes: the rest is recorded without names",
-				 TARGETS_MAX);
+			log_warn("more than %d processes: the rest is %s; a narrower --comm or "
+				 "--cgroup records all that it names",
+				 TARGETS_MAX, found ? "not recorded" : "recorded without names");
 		t->warned_many = true;
 		return NULL;
 	}
@@ -80,8 +81,10 @@ static int process_of(pid_t pid, pid_t *tgid)
 	char *text, *line;
 
 	*tgid = pid;
-	if (read_whole("", &text, 65536, "/proc/%d/status", pid))
-		return log_err(-ESRCH, "process %d; `ps -e` lists what runs here", pid);
+	if (read_whole("", &text, 65536, "/proc/%d/status", pid)) {
+		log_err(0, "no process %d; `ps -e` lists what runs here", pid);
+		return -ESRCH;
+	}
 	line = strstr(text, "\nTgid:");
 	if (line)
 		*tgid = (pid_t)strtol(line + 6, NULL, 10);
@@ -91,13 +94,32 @@ static int process_of(pid_t pid, pid_t *tgid)
 	return 0;
 }
 
+/* A pidfd is readable once the process has ended, also while its parent has not reaped it. */
+static bool has_ended(struct target *v)
+{
+	struct pollfd p = { .fd = v->pidfd, .events = POLLIN };
+
+	if (!v->gone)
+		v->gone = v->pidfd >= 0 ? poll(&p, 1, 0) > 0 : kill(v->pid, 0) && errno == ESRCH;
+	return v->gone;
+}
+
 static int add_found(void *ctx, pid_t pid)
 {
 	struct targets *t = ctx;
+	struct target *v = find(t, pid);
 
-	if (pid == getpid() || find(t, pid))
+	if (pid == getpid() || (v && !has_ended(v)))
 		return 0;
-	return append(t, pid, true) || t->warned_many ? 0 : -ENOMEM;
+	v = append(t, pid, true);
+	if (!v)
+		return t->warned_many ? 0 : -ENOMEM;
+	if (has_ended(v)) { /* it waits to be reaped: nothing comes from it any more */
+		if (v->pidfd >= 0)
+			close(v->pidfd);
+		t->cnt--;
+	}
+	return 0;
 }
 
 /* Calls fn for each process of the host. */
@@ -151,8 +173,23 @@ static int add_pids(struct targets *t, const struct targets_opts *opts)
 		if (tgid == getpid())
 			return log_err(-EINVAL, "%d is flatpause itself", tgid);
 		err = add_found(t, tgid);
+		if (!err && !find(t, tgid)) {
+			log_err(0, "process %d has ended: its parent has not reaped it yet", tgid);
+			err = -ESRCH;
+		}
 	}
 	return err;
+}
+
+static int refuse_empty(const struct targets *t)
+{
+	if (t->comm_glob)
+		log_err(0, "no process is named '%s' now; `ps -eo comm` lists the names",
+			t->comm_glob);
+	if (t->cgroup)
+		log_err(0, "no process is in the cgroup %s now; its cgroup.procs lists them",
+			t->cgroup);
+	return -ESRCH;
 }
 
 int targets__find(struct targets **out, const struct targets_opts *opts)
@@ -173,8 +210,7 @@ int targets__find(struct targets **out, const struct targets_opts *opts)
 			log_err(err, "cgroup %s; give its directory, as below /sys/fs/cgroup",
 				t->cgroup);
 		else if (!err && (t->comm_glob || t->cgroup) && t->cnt == named)
-			err = log_err(-ESRCH, "no process is named '%s' or in cgroup '%s' now",
-				      t->comm_glob ?: "", t->cgroup ?: "");
+			err = refuse_empty(t);
 	}
 	if (err) {
 		targets__free(t);
@@ -338,16 +374,6 @@ pid_t targets__pid(const struct targets *t, size_t nth)
 		if (t->v[i].found && nth-- == 0)
 			return t->v[i].pid;
 	return -1;
-}
-
-/* A pidfd is readable once the process has ended, also while its parent has not reaped it. */
-static bool has_ended(struct target *v)
-{
-	struct pollfd p = { .fd = v->pidfd, .events = POLLIN };
-
-	if (!v->gone)
-		v->gone = v->pidfd >= 0 ? poll(&p, 1, 0) > 0 : kill(v->pid, 0) && errno == ESRCH;
-	return v->gone;
 }
 
 bool targets__has_maps(struct targets *t, uint32_t tgid, bool only_ended)
