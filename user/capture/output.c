@@ -88,24 +88,47 @@ int output__check(const char *path, bool force)
 	return check_space(path);
 }
 
-int output__clear(const char *path)
+/* Opens and locks what is there: a descriptor, -ENOENT (unsaid), -EBUSY, -errno. */
+static int lock_existing(const char *path)
 {
-	if (unlink(path) && errno != ENOENT)
-		return log_err(-errno, "cannot replace %s", path);
-	return 0;
-}
-
-int output__lock(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), err;
 
 	if (fd < 0)
-		return log_err(-errno, "cannot open %s", path);
+		return errno == ENOENT ? -ENOENT : log_err(-errno, "cannot open %s", path);
 	if (!flock(fd, LOCK_EX | LOCK_NB))
 		return fd;
 	err = errno == EWOULDBLOCK ? refuse_busy(path) : log_err(-errno, "lock %s", path);
 	close(fd);
 	return err;
+}
+
+/* Since output__check another recorder may have begun to write it: looked at again, under lock. */
+int output__clear(const char *path)
+{
+	int fd = lock_existing(path), err = 0;
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fd;
+	if (unlink(path))
+		err = log_err(-errno, "cannot replace %s", path);
+	close(fd);
+	return err;
+}
+
+int output__lock(const char *path)
+{
+	struct stat st;
+	int fd = lock_existing(path);
+
+	/* Between its creation and this lock another --force may have removed it. */
+	if (fd == -ENOENT || (fd >= 0 && (fstat(fd, &st) || !st.st_nlink))) {
+		if (fd >= 0)
+			close(fd);
+		return refuse_busy(path);
+	}
+	return fd;
 }
 
 int output__device(const char *path, dev_t *dev)

@@ -16,7 +16,7 @@
  */
 int output__check(const char *path, bool force);
 
-/* Removes what --force replaces, if there is something. 0 or -errno (said). */
+/* Removes what --force replaces, if there is something. 0, -EBUSY, -errno (said). */
 int output__clear(const char *path);
 
 /* After it was created: holds the lock until it is closed. A descriptor or -errno (said). */
