@@ -176,7 +176,8 @@ static int visit(const char *dir, struct pid_visitor *v, int depth)
 			continue;
 		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < sizeof(path))
 			ret = visit(path, v, depth + 1);
-		if (ret == -ENOENT) /* it went away while we looked */
+		/* it went away while we looked, or has only threads, which its parent lists */
+		if (ret == -ENOENT || ret == -ENODEV || ret == -EOPNOTSUPP)
 			ret = 0;
 	}
 	if (d)
