@@ -72,6 +72,10 @@ static int append(struct param_list *list, const char *v)
 
 static int check_range(const struct param *p, const char *value, uint64_t v)
 {
+	if (p->type == PARAM_DURATION && v < p->min) {
+		log_err(0, "--%s takes a duration above 0, not %s", p->name, value);
+		return -EINVAL;
+	}
 	if ((p->min || p->max) && (v < p->min || v > p->max)) {
 		log_err(0, "--%s %s is out of range (%llu to %llu)", p->name, value,
 			(unsigned long long)p->min, (unsigned long long)p->max);

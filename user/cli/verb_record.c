@@ -28,9 +28,9 @@ static const struct param params[] = {
 	  .min = 1,
 	  .max = UINT64_MAX,
 	  .arg = "DURATION",
-	  .help = "the same as the word [duration]" },
-	PARAM(struct record_opts, timeout_ns, "timeout", 0, PARAM_DURATION, "DURATION",
-	      "end COMMAND after that time"),
+	  .help = "the same as the word [duration]; ends COMMAND too" },
+	PARAM(struct record_opts, timeout_ns, "timeout", 't', PARAM_DURATION, "DURATION",
+	      "end a COMMAND that takes longer: exit 1"),
 	CAPTURE_PARAMS_OUTPUT(struct record_opts, common),
 	PARAM(struct record_opts, common.window, "window", 'w', PARAM_STRING, "HOW",
 	      "how diagnose finds the pauses (auto)"),
@@ -72,6 +72,12 @@ static int parse(int argc, char **argv, struct record_opts *o, struct params_res
 	return capture_options__check(&o->common);
 }
 
+/* Of a command there are two: the time that shall be recorded, and the time that is too long. */
+static bool duration_comes_first(const struct record_opts *o)
+{
+	return o->duration_ns && (!o->timeout_ns || o->duration_ns < o->timeout_ns);
+}
+
 /* With a command: while it runs, but not longer than the duration. */
 static int run_command(struct recorder *r, const struct record_opts *o,
 		       const struct params_result *res, int *code)
@@ -82,7 +88,10 @@ static int run_command(struct recorder *r, const struct record_opts *o,
 	if (err && err != -ENOSPC)
 		return err;
 	*code = exit_of_command(run.status);
-	if (run.status == REC_RUN_TIMEOUT)
+	if (run.status == REC_RUN_TIMEOUT && duration_comes_first(o)) {
+		log_info("%s was ended after the duration that was asked for", res->command[0]);
+		*code = FP_EXIT_OK;
+	} else if (run.status == REC_RUN_TIMEOUT)
 		log_warn("%s was ended after --timeout", res->command[0]);
 	else if (run.status == REC_RUN_INTERRUPT)
 		*code = FP_EXIT_OK; /* Ctrl-C is how a recording ends */
@@ -97,7 +106,8 @@ static int record(const struct record_opts *o, const struct params_result *res,
 {
 	struct recorder_opts opts = { .comm_glob = o->comm,
 				      .cgroup = o->cgroup,
-				      .timeout_ns = o->timeout_ns ?: o->duration_ns,
+				      .timeout_ns = duration_comes_first(o) ? o->duration_ns
+									    : o->timeout_ns,
 				      .command = res->command };
 	struct recorder *r;
 	int code = FP_EXIT_OK, err, finished;
