@@ -145,7 +145,6 @@
     svg.addEventListener('keydown', function (e) {
       var at = current < 0 ? zoomed : current, f = frames[at];
       if (e.key === 'Escape') clear();
-      else if (e.key === '/') input.focus();
       else if (e.key === 'Enter') zoom(at);
       else if (e.key === 'Backspace') zoom(Math.max(frames[zoomed].parent, 0));
       else if (e.key === 'ArrowUp') select(f.parent);
@@ -153,6 +152,14 @@
       else if (e.key === 'ArrowRight') select(sibling(at, 1));
       else if (e.key === 'ArrowLeft') select(sibling(at, -1));
       else return;
+      e.preventDefault();
+    });
+    document.addEventListener('keydown', function (e) {
+      if (e.key !== '/' || e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented) return;
+      if (/^(input|textarea|select)$/i.test(e.target.tagName) && e.target.type !== 'radio') return;
+      var box = svg.getBoundingClientRect(); /* of several graphs the first one in sight */
+      if (!box.width || box.bottom < 0 || box.top > window.innerHeight) return;
+      input.focus();
       e.preventDefault();
     });
     window.addEventListener('resize', fit);

@@ -110,6 +110,9 @@ key('ArrowDown');
 seen.push(svg.querySelector('.cur title').textContent.split('\n')[0]);
 key('Escape');
 seen.push(wbt.getAttribute('width') === before, svg.querySelectorAll('.cur').length);
+svg.scrollIntoView();
+document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '/', bubbles: true, cancelable: true }));
+seen.push(document.activeElement.type);
 const room = frames.every(f => { const t = f.querySelector('text');
   return !t || !t.textContent || t.getComputedTextLength() <= f.getBoundingClientRect().width; });
 document.body.dataset.seen = seen.concat(room ? 'fits' : 'overflows').join('|');
@@ -118,7 +121,7 @@ document.body.dataset.seen = seen.concat(room ? 'fits' : 'overflows').join('|');
 SCRIPT
 	dump "file://$dir/keys.html"
 	grep -oE 'data-seen="[^"]*"' "$dir/dom" >&2
-	no_complaints && grep -q 'data-seen="100.0000%|wbt_wait_\[k\]|rq_qos_wait_\[k\]|true|0|fits"' "$dir/dom"
+	no_complaints && grep -q 'data-seen="100.0000%|wbt_wait_\[k\]|rq_qos_wait_\[k\]|true|0|search|fits"' "$dir/dom"
 }
 
 script_stays_quiet() {
