@@ -263,9 +263,8 @@ static void say_fall(FILE *out, const struct judgement *j)
 
 static void say_spike(FILE *out, uint32_t sweep, uint32_t window, double ms, double times)
 {
-	fprintf(out, "; %s %u of sweep %u, %.0f ms, %.3g times its median",
-		window <= COLD_WINDOWS ? "cold first window:" : "spike: window", window, sweep, ms,
-		times);
+	fprintf(out, "; %s: window %u of sweep %u, %.0f ms, %.3g times its median",
+		window <= COLD_WINDOWS ? "cold start" : "spike", window, sweep, ms, times);
 }
 
 static void say_spikes(FILE *out, const struct judgement *j, const struct finding_curve *c)

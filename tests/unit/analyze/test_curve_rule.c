@@ -107,7 +107,7 @@ static void cold_first_windows_are_no_step(void **state)
 	const double two[] = { 800, 700, 21, 19, 22, 20, 18, 21, 20, 22 };
 	const double falls[] = { 900, 850, 880, 910, 870, 90, 80, 85, 92, 88 };
 
-	expect(ONE_SWEEP(one), CURVE_FLAT, 0, "cold first window: 1 of sweep 1, 800 ms");
+	expect(ONE_SWEEP(one), CURVE_FLAT, 0, "cold start: window 1 of sweep 1, 800 ms");
 	expect(ONE_SWEEP(two), CURVE_FLAT, 0, "cold first windows: windows 1 to 2");
 	expect(ONE_SWEEP(falls), CURVE_FLAT, 0, "improving: windows 1 to 5");
 }
