@@ -143,6 +143,48 @@ static void write_big_numbers(const struct page *p, const struct comparison *c)
 	}
 }
 
+/* What was tried, and what came of it. */
+static void write_tried(const struct page *p, const struct comparison *c)
+{
+	char text[NUMBER_SIZE];
+
+	if (!comparison_has_mitigation(c))
+		return;
+	fputs("<ul class=\"tried\">\n", p->out);
+	for (size_t i = 0; i < c->arms_cnt; i++) {
+		const struct arm *a = &c->arms[i];
+
+		if (a->kind == ARM_BEFORE)
+			continue;
+		fprintf(p->out, "<li><i class=\"line %s\"></i>", arm_class(c, a));
+		page_name(p, a->label);
+		fprintf(p->out, " <b>%s</b>", number_ms(text, slow_median(c, a)));
+		if (a->kind == ARM_MITIGATED)
+			write_outcome(p, a->outcome, "flattened");
+		fputs("</li>\n", p->out);
+	}
+	fputs("</ul>\n", p->out);
+}
+
+/* What it is, in words and by name, and how much of it. */
+static void write_card_cause(const struct page *p, const struct findings *f)
+{
+	const struct finding_verdict *v = &f->verdict;
+	const char *title = cause_title(f, v->cause);
+
+	if (!*v->cause || !strcmp(v->cause, "none")) {
+		fputs("<p>No anomaly</p>\n", p->out);
+		return;
+	}
+	fputs("<p>", p->out);
+	page_name(p, *title ? title : v->cause);
+	if (isfinite(v->share))
+		fprintf(p->out, ": %.0f %% of the %s", 100 * fmin(fmax(v->share, 0), 1),
+			f->curve.at_window ? "growth" : "pause");
+	fputs("</p>\n", p->out);
+	write_cause_chip(p, v->cause);
+}
+
 static void write_card(const struct page *p, const struct comparison *c, size_t i)
 {
 	const struct arm *first = comparison_first_arm(c);
@@ -154,8 +196,9 @@ static void write_card(const struct page *p, const struct comparison *c, size_t 
 	fputs("</h3>\n", p->out);
 	if (first) {
 		write_big_numbers(p, c);
-		if (first->findings && *first->findings->verdict.cause)
-			write_cause_chip(p, first->findings->verdict.cause);
+		if (first->findings)
+			write_card_cause(p, first->findings);
+		write_tried(p, c);
 	}
 	fputs("</a>\n", p->out);
 }
@@ -196,16 +239,16 @@ static void write_verdict(const struct page *p, const struct findings *f)
 		write_cause_chip(p, v->cause);
 	fputs("<p>", p->out);
 	page_text(p, v->text);
-	fputs("</p>\n", p->out);
-	write_list(p, "evidence", v->evidence, v->evidence_cnt);
-	write_list(p, "warnings", f->warnings, f->warnings_cnt);
-	fputs("</div>\n<div class=\"meters\">\n", p->out);
+	fputs("</p>\n</div>\n<div class=\"meters\">\n", p->out);
 	if (!none) {
 		write_meter(p, f->curve.at_window ? "share of the growth" : "share of the pause",
 			    v->share);
 		write_meter(p, "confidence", v->confidence);
 	}
-	fputs("</div>\n</div>\n", p->out);
+	fputs("</div>\n", p->out);
+	write_list(p, "evidence", v->evidence, v->evidence_cnt);
+	write_list(p, "warnings", f->warnings, f->warnings_cnt);
+	fputs("</div>\n", p->out);
 }
 
 static void write_ratio_cell(const struct page *p, double ratio)
@@ -233,7 +276,7 @@ static void write_arm_row(const struct page *p, const struct comparison *c, cons
 	fputs("<td>", p->out);
 	if (a->kind == ARM_MITIGATED)
 		write_outcome(p, a->outcome, "flattened");
-	fputs("</td><td class=\"wide\">", p->out);
+	fputs("</td><td class=\"wide says\">", p->out);
 	page_text(p, a->text);
 	fputs("</td></tr>\n", p->out);
 }
@@ -362,7 +405,8 @@ static int write_section(const struct page *p, const struct comparison *c, size_
 	int err;
 
 	fprintf(p->out, "<section id=\"s-%zu\">\n<h2>", i);
-	page_name(p, c->name);
+	/* What is alone has its name in the title already. */
+	page_name(p, p->report->comparisons_cnt > 1 ? c->name : "Pause curve");
 	fputc(' ', p->out);
 	write_badge(p, c);
 	fputs("</h2>\n", p->out);

@@ -98,8 +98,8 @@ static void write_threads(const struct page *p, const struct finding_window *w)
 {
 	if (!w->threads_cnt)
 		return;
-	fputs("<div class=\"scroll\"><table>\n<thead><tr><th>thread</th><th>wall time</th>"
-	      "<th>blocked by</th><th class=\"n\">in the window</th><th "
+	fputs("<div class=\"scroll\"><table class=\"threads\">\n<thead><tr><th>thread</th>"
+	      "<th>wall time</th><th>blocked by</th><th class=\"n\">in the<br/>window</th><th "
 	      "class=\"n\">running,<br/>user</th>"
 	      "<th class=\"n\">running,<br/>kernel</th><th class=\"n\">waiting for<br/>a CPU</th>"
 	      "<th class=\"n\">blocked</th><th class=\"n\">unknown</th></tr>"

@@ -27,6 +27,11 @@ static void test_story(void **state)
 	assert_true(card && card < verdict && verdict < plot);
 	assert_int_equal(count_of(text, "<section "), 3);
 	assert_int_equal(count_of(text, "flat now"), 6);
+	/* a card says what was tried and what came of it, and so does the table of arms */
+	assert_int_equal(count_of(text, "<ul class=\"tried\">"), 3);
+	assert_int_equal(count_of(text, "badge good\">flattened"), 6);
+	assert_int_equal(count_of(text, "badge bad\">not flattened"), 6);
+	assert_non_null(strstr(text, "<p>writeback throttling (wbt): 82 % of the growth</p>"));
 	assert_int_equal(count_of(text, "step at window 6"), 2); /* linear and logarithmic */
 	assert_non_null(strstr(text, "writeback throttling (wbt)"));
 	assert_non_null(strstr(text, "flatpause fix revert"));
