@@ -59,6 +59,21 @@ static void answer(struct guard *g, int fd)
 		return; /* the kernel has given up waiting, or its process was killed */
 }
 
+/* See struct track: released before the answer, or only behind the writer. */
+static void hold(struct guard *g, int slot, int fd)
+{
+	struct track *t = &g->tracks[slot];
+	bool held;
+
+	pthread_mutex_lock(&g->lock);
+	held = t->n && t->hold_cnt < TRACK_HOLD_MAX;
+	if (held)
+		t->hold[t->hold_cnt++] = fd;
+	pthread_mutex_unlock(&g->lock);
+	if (!held)
+		closer__release(g, fd);
+}
+
 static int pending_slot(struct guard *g)
 {
 	for (int i = 0; i < GUARD_PENDING_MAX; i++)
@@ -85,8 +100,11 @@ static uint64_t sweep_pending(struct guard *g)
 		if (!p->used)
 			continue;
 		if (p->fd >= 0 && (is_ready(g, p) || now >= p->deadline_ns)) {
-			answer(g, p->fd);
-			close(p->fd);
+			if (p->track >= 0)
+				hold(g, p->track, p->fd);
+			else
+				close(p->fd);
+			answer(g, p->fd); /* the kernel knows it by its number */
 			p->fd = -1;
 		}
 		/* the slot is the hand's until its job is done, or it would mark another's */
@@ -125,9 +143,13 @@ static bool split_path(const struct guard *g, int fd, char dir[NAME_MAX + 1],
 }
 
 static void queue(struct guard *g, enum job_kind kind, int fd, int slot, int pending,
-		  uint64_t bytes)
+		  bool look_only)
 {
-	struct job job = { .kind = kind, .track = slot, .pending = pending, .size_bytes = bytes };
+	struct job job = {
+		.kind = kind, .track = slot, .pending = pending, .look_only = look_only
+	};
+
+	job.size_bytes = g->tracks[slot].prealloc_bytes;
 
 	job.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (job.fd < 0 || jobs__push(&g->hand, &job)) {
@@ -186,16 +208,19 @@ static bool opened_match(struct guard *g, int fd, const struct stat *st, int pen
 	t = &g->tracks[slot];
 	if (t->armed)
 		return false;
-	/* a file from before may only be read: asking before each access would make readers wait */
+	/*
+	 * Only changes are seen of this open: the kernel decides in open(2), before it asks us,
+	 * whether it will ask before a write. A mark for that has to be there earlier.
+	 */
 	t->armed = true;
 	t->truncate_seen = false;
 	t->verdict = NULL;
 	if (!fresh && !t->spare)
 		t->prealloc_bytes = (uint64_t)st->st_blocks * 512;
-	arm(g, fd, fresh || g->conf.redo);
+	arm(g, fd, false);
 	if (!fresh || !t->prealloc_bytes || pending < 0)
 		return false;
-	queue(g, JOB_NEW_FILE, fd, slot, pending, t->prealloc_bytes);
+	queue(g, JOB_NEW_FILE, fd, slot, pending, false);
 	return true;
 }
 
@@ -218,6 +243,7 @@ static bool handle_open(struct guard *g, int fd, const struct stat *st, pid_t pi
 	p->used = true;
 	p->has_job = job;
 	p->fd = fd;
+	p->track = -1;
 	p->plants = plants;
 	p->deadline_ns = now_mono_ns() + GUARD_ANSWER_NS;
 	return true;
@@ -233,41 +259,67 @@ static const char *judge(const struct track *t, const struct stat *st)
 	return t->truncate_seen ? "undone by ftruncate" : "undone by O_TRUNC at open";
 }
 
+static int pend_first_write(struct guard *g, int fd, int track)
+{
+	int slot = pending_slot(g);
+	struct pending *p;
+
+	if (slot < 0)
+		return -1;
+	p = &g->pending[slot];
+	p->used = p->has_job = true;
+	p->fd = fd;
+	p->track = track;
+	p->plants = 0;
+	p->deadline_ns = now_mono_ns() + GUARD_ANSWER_NS;
+	atomic_store(&p->done, false);
+	return slot;
+}
+
+/* A change that did not ask first: O_TRUNC, ftruncate, copy_file_range; or no FAN_PRE_ACCESS. */
+static void handle_modify(struct guard *g, int fd, const struct stat *st, int slot)
+{
+	struct track *t = &g->tracks[slot];
+	bool look = g->pre_content && t->asked;
+
+	if (!look)
+		t->verdict = judge(t, st);
+	queue(g, JOB_FIRST_WRITE, fd, slot, -1, look);
+	if (!look) {
+		t->armed = false;
+		watch__disarm(g, fd);
+	}
+}
+
+/* Whether somebody else owns the event's descriptor now; *answered where it needs no answer. */
 static bool handle_first_write(struct guard *g, const struct fanotify_event_metadata *m,
-			       const struct stat *st)
+			       const struct stat *st, bool *answered)
 {
 	const struct range_info *range = (const void *)(m + 1);
-	bool asks = m->mask & FAN_PRE_ACCESS, has_range;
 	int slot = track__find(g, st->st_dev, st->st_ino), pending = -1;
 	struct track *t;
 
-	if (slot < 0 || !g->tracks[slot].armed) {
+	if (slot < 0) {
 		watch__disarm(g, m->fd);
 		return false;
 	}
 	t = &g->tracks[slot];
-	has_range = asks && m->event_len >= m->metadata_len + sizeof(*range) &&
-		    range->type == FAN_EVENT_INFO_TYPE_RANGE;
-	if (has_range && !range->count) { /* ftruncate: the first write is still to come */
-		t->truncate_seen |= st->st_size > 0;
-		return false;
+	if (t->armed && !(m->mask & FAN_PRE_ACCESS)) {
+		handle_modify(g, m->fd, st, slot);
+	} else if (t->armed && m->event_len >= m->metadata_len + sizeof(*range) &&
+		   range->type == FAN_EVENT_INFO_TYPE_RANGE && !range->count) {
+		t->truncate_seen |= st->st_size > 0; /* ftruncate; the write is still to come */
+	} else if (t->armed) {
+		t->verdict = judge(t, st);
+		t->armed = false;
+		watch__disarm(g, m->fd);
+		pending = pend_first_write(g, m->fd, slot);
+		queue(g, JOB_FIRST_WRITE, m->fd, slot, pending, false);
+		*answered = pending >= 0;
 	}
-	t->verdict = judge(t, st);
-	t->armed = false;
-	watch__disarm(g, m->fd);
-	if (asks)
-		pending = pending_slot(g);
-	if (pending >= 0) {
-		struct pending *p = &g->pending[pending];
-
-		p->used = p->has_job = true;
-		p->fd = m->fd;
-		p->plants = 0;
-		p->deadline_ns = now_mono_ns() + GUARD_ANSWER_NS;
-		atomic_store(&p->done, false);
-	}
-	queue(g, JOB_FIRST_WRITE, m->fd, slot, pending, 0);
-	return pending >= 0;
+	if (pending < 0)
+		hold(g, slot, m->fd);
+	return true;
 }
 
 /* ".../flatpause-ID/7/memory.bin" -> 7 */
@@ -289,6 +341,7 @@ static uint32_t memory_number(const struct guard *g, int fd)
 
 static void handle_close(struct guard *g, int fd, const struct stat *st, pid_t pid)
 {
+	struct track *t;
 	uint32_t n;
 	int slot;
 
@@ -302,32 +355,44 @@ static void handle_close(struct guard *g, int fd, const struct stat *st, pid_t p
 	slot = track__find(g, st->st_dev, st->st_ino);
 	if (slot < 0)
 		return;
+	t = &g->tracks[slot];
+	queue(g, JOB_CLOSED, fd, slot, -1, t->armed);
+	if (t->armed && t->asked)
+		return; /* nothing was written yet */
 	watch__disarm(g, fd);
-	queue(g, JOB_CLOSED, fd, slot, -1, 0);
+	t->armed = false; /* now: the next open may come before the hand */
+	t->asked = g->conf.redo;
+	if (t->asked) {
+		arm(g, fd, true);
+		t->armed = true;
+		t->truncate_seen = false;
+	}
 }
 
 static void handle_event(struct guard *g, const struct fanotify_event_metadata *m)
 {
 	struct stat st;
-	bool keeps_fd = false;
+	bool kept = false, answered = false, shared = false;
 
 	if (m->fd < 0)
 		return; /* queue overflow: the kernel let those go on */
 	if (m->pid != g->self && !fstat(m->fd, &st) && S_ISREG(st.st_mode)) {
+		shared = writers__has(&g->writers, st.st_dev, st.st_ino);
 		if (m->mask & FAN_OPEN_PERM)
-			keeps_fd = handle_open(g, m->fd, &st, m->pid);
-		else if (m->mask & (FAN_PRE_ACCESS | FAN_MODIFY))
-			keeps_fd = handle_first_write(g, m, &st);
+			kept = answered = handle_open(g, m->fd, &st, m->pid);
 		if (m->mask & FAN_OPEN)
 			writers__opened(&g->writers, m->pid, st.st_dev, st.st_ino);
 		if (m->mask & FAN_CLOSE_WRITE)
 			handle_close(g, m->fd, &st, m->pid);
+		else if (m->mask & (FAN_PRE_ACCESS | FAN_MODIFY))
+			kept = handle_first_write(g, m, &st, &answered);
 	}
-	if (keeps_fd)
-		return;
-	if (m->mask & ASKS)
+	if (!kept && (m->mask & FAN_CLOSE_WRITE || shared))
+		closer__release(g, m->fd);
+	else if (!kept)
+		close(m->fd); /* before the answer: nothing has been written through this open */
+	if (m->mask & ASKS && !answered)
 		answer(g, m->fd);
-	close(m->fd);
 }
 
 static void new_dir(struct guard *g, const char *name)
@@ -498,6 +563,8 @@ static int start_threads(struct guard *g)
 	if (!err)
 		err = jobs__start(&g->hand, g, hand__do);
 	if (!err)
+		err = jobs__start(&g->closer, g, closer__do);
+	if (!err)
 		err = keeper__start(g);
 	if (err)
 		return log_err(err, "cannot start the guard's threads");
@@ -552,5 +619,6 @@ void guard__stop(struct guard *g)
 	keeper__stop(g);
 	jobs__stop(&g->planter);
 	jobs__stop(&g->hand);
+	jobs__stop(&g->closer);
 	watchdog__stop(g);
 }

@@ -5,6 +5,7 @@
  *   watch    (guard.c)  answers the kernel; never touches a file system, never waits for a thread
  *   planter  (plant.c)  puts a spare or a link into a new directory before the writer gets there
  *   hand     (hand.c)   allocates behind an answer that is already out, looks at extents
+ *   closer   (hand.c)   lets go of descriptors: on ext4 that can mean writing a whole file out
  *   keeper   (keeper.c) makes the next spare, exports what is in memory; yields to writers
  *
  * It fails open: when it dies the kernel lets every waiting writer go on, and a watchdog process
@@ -26,9 +27,11 @@
 #define GUARD_ANSWER_NS	  2000000ull /* an answer goes out within this, whatever happens */
 #define GUARD_STUCK_NS	  2000000000ull
 #define GUARD_SETTLE_NS	  100000000ull /* from the last close to the export */
+#define GUARD_RELEASE_NS  20000000ull  /* behind the writer's own release */
 #define GUARD_LINGER_NS	  50000000ull  /* from the rename to the end of the memory copy */
 #define GUARD_RETRY_NS	  5000000000ull
 #define GUARD_EXPECT_NS	  100000000ull /* a new directory: a window is about to open */
+#define TRACK_HOLD_MAX	  8
 #define GUARD_TRACKS_MAX  1024
 #define GUARD_HELD_MAX	  1024
 #define GUARD_PENDING_MAX 256
@@ -42,9 +45,16 @@ struct track {
 	uint64_t prealloc_bytes;
 	bool armed;	     /* its first write has not been seen */
 	bool truncate_seen;  /* ftruncate while the size was still there */
+	bool asked;	     /* ... and the kernel asks before it */
 	bool spare;	     /* planted by us */
 	const char *made;    /* "spare", "at open", "before" */
 	const char *verdict; /* at the first write; NULL = none yet */
+	/*
+	 * Descriptors of its events, kept until the writer has closed: ext4 flushes a file that was
+	 * truncated at open when any descriptor of it is released, once. That is the writer's.
+	 */
+	int hold[TRACK_HOLD_MAX];
+	int hold_cnt;
 };
 
 /* A memory file that is not durable yet. */
@@ -67,14 +77,16 @@ enum job_kind {
 	JOB_NEW_FILE,  /* created without a spare: space behind its end */
 	JOB_FIRST_WRITE,
 	JOB_CLOSED,
+	JOB_RELEASE, /* close fd, not before until_ns */
 };
 
 struct job {
 	enum job_kind kind;
-	int fd;	     /* the hand's own, closed by it; -1 */
-	int track;   /* slot, or -1 */
-	int pending; /* the answer that waits for this job, or -1 */
-	uint64_t size_bytes;
+	int fd;		/* the hand's own, closed by it; -1 */
+	int track;	/* slot, or -1 */
+	int pending;	/* the answer that waits for this job, or -1 */
+	bool look_only; /* first write: what changed may have been none; closed: none was seen */
+	uint64_t size_bytes, until_ns;
 	char name[NAME_MAX + 1];
 };
 
@@ -92,6 +104,7 @@ struct pending {
 	bool used;
 	atomic_bool done; /* by the hand */
 	int fd;
+	int track; /* that keeps fd afterwards, or -1 */
 	uint64_t deadline_ns;
 	uint64_t plants; /* wait until so many directories have been served; 0 = none */
 	bool has_job;
@@ -125,7 +138,7 @@ struct guard {
 	bool pre_content; /* the kernel asks before the first write */
 	bool stop;
 
-	struct jobs planter, hand;
+	struct jobs planter, hand, closer;
 	atomic_uint_fast64_t plants_queued, plants_done;
 	struct pending pending[GUARD_PENDING_MAX];
 
@@ -184,6 +197,9 @@ int jobs__start(struct jobs *q, struct guard *g, job_fn fn);
 int jobs__push(struct jobs *q, const struct job *job);
 void jobs__stop(struct jobs *q);
 void hand__do(struct guard *g, struct job *job);
+/* Closes an event's descriptor in a thread that may wait: a release can flush the whole file. */
+void closer__release(struct guard *g, int fd);
+void closer__do(struct guard *g, struct job *job);
 
 /* ---- plant.c ---- */
 
@@ -192,6 +208,8 @@ void plant__do(struct guard *g, struct job *job);
 void previous__find(int dirfd, const char *match, struct previous *prev, char *name);
 /* A free track slot for a file; -1 where all are armed. Caller holds g->lock. */
 int track__new(struct guard *g, uint64_t dev, uint64_t ino);
+/* Closes what is held. Caller holds g->lock. */
+void track__let_go(struct guard *g, struct track *t);
 int track__find(struct guard *g, uint64_t dev, uint64_t ino);
 
 /* ---- keeper.c ---- */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../user/log.h"
@@ -164,19 +165,51 @@ static void new_file(struct guard *g, struct job *job)
 			describe(&t, err ? "not preallocated" : "preallocated at open"), 0);
 }
 
+/* How what was preallocated can have been lost, as far as we saw it happen. */
+static const char *how_lost(const struct track *t)
+{
+	if (!t->spare && !strcmp(t->made, "at open"))
+		return "not in time";
+	return t->truncate_seen ? "undone by ftruncate" : "undone by O_TRUNC at open";
+}
+
+/* fstat counts delayed blocks too, so the extents have the last word. NULL: no write yet. */
+static const char *verdict_now(const struct job *job, const struct track *t, int err,
+			       const struct extents *e)
+{
+	struct stat st;
+
+	if (!err && e->delalloc_bytes)
+		return how_lost(t);
+	if (!job->look_only)
+		return t->verdict;
+	if (strcmp(t->made, "at open") != 0 && !fstat(job->fd, &st) && !st.st_size)
+		return how_lost(t);
+	return NULL;
+}
+
 static void first_write(struct guard *g, struct job *job)
 {
 	struct track t = copy_track(g, job->track);
+	const char *verdict;
 	struct extents e;
 	json_t *j;
 	int err = extents__read(job->fd, &e), redo = -1;
 
-	if (g->conf.redo && job->pending >= 0 && strncmp(t.verdict, "kept", 4) != 0)
+	verdict = verdict_now(job, &t, err, &e);
+	if (!verdict || (job->look_only && !t.armed))
+		return;
+	if (g->conf.redo && job->pending >= 0 && strcmp(verdict, "kept") != 0)
 		redo = extend(job->fd, t.prealloc_bytes);
+	pthread_mutex_lock(&g->lock);
+	g->tracks[job->track].verdict = verdict;
+	g->tracks[job->track].armed = false;
+	pthread_mutex_unlock(&g->lock);
+	watch__disarm(g, job->fd);
 	j = describe(&t, "being written");
 	if (!j)
 		return;
-	json_object_set_new(j, "at_first_write", json_string(t.verdict));
+	json_object_set_new(j, "at_first_write", json_string(verdict));
 	if (redo != -1)
 		json_object_set_new(j, "redone", json_boolean(!redo));
 	if (!err)
@@ -193,7 +226,7 @@ static const char *verdict_at_close(const struct track *t, int err, const struct
 	if (extents__kept(e, t->prealloc_bytes))
 		return t->verdict && strncmp(t->verdict, "kept", 4) ? "allocated when closed"
 								    : "kept";
-	return "delayed allocation or less than preallocated";
+	return e->delalloc_bytes ? "not allocated yet" : "less than preallocated";
 }
 
 static void closed(struct guard *g, struct job *job)
@@ -223,16 +256,39 @@ static void closed(struct guard *g, struct job *job)
 		if (!g->conf.name[0])
 			snprintf(g->conf.name, sizeof(g->conf.name), "%s", t.name);
 	}
-	g->tracks[job->track].armed = false;
+	track__let_go(g, &g->tracks[job->track]);
 	pthread_mutex_unlock(&g->lock);
 	j = describe(&t, "closed");
 	if (!j)
 		return;
+	if (job->look_only && !err && e.delalloc_bytes)
+		json_object_set_new(j, "at_first_write", json_string(how_lost(&t)));
 	json_object_set_new(j, "at_close", json_string(verdict_at_close(&t, err, &e)));
 	json_object_set_new(j, "size", json_integer(st.st_size));
 	if (!err)
 		add_extents(j, "at_close", &e);
 	journal__append(&g->journal, REC_FILE, j, 0);
+}
+
+void closer__release(struct guard *g, int fd)
+{
+	struct job job = { .kind = JOB_RELEASE, .fd = fd, .track = -1, .pending = -1 };
+
+	job.until_ns = now_mono_ns() + GUARD_RELEASE_NS;
+	if (jobs__push(&g->closer, &job))
+		close(fd);
+}
+
+/* The queue closes job->fd behind this. */
+void closer__do(struct guard *g, struct job *job)
+{
+	uint64_t now = now_mono_ns();
+	struct timespec ts = { 0 };
+
+	if (now >= job->until_ns || atomic_load(&g->quit))
+		return;
+	ts.tv_nsec = (long)(job->until_ns - now);
+	nanosleep(&ts, NULL);
 }
 
 void hand__do(struct guard *g, struct job *job)

@@ -21,6 +21,13 @@ int track__find(struct guard *g, uint64_t dev, uint64_t ino)
 	return -1;
 }
 
+void track__let_go(struct guard *g, struct track *t)
+{
+	for (int i = 0; i < t->hold_cnt; i++)
+		closer__release(g, t->hold[i]);
+	t->hold_cnt = 0;
+}
+
 /* The oldest that nobody waits for makes room: its story is in the journal. */
 int track__new(struct guard *g, uint64_t dev, uint64_t ino)
 {
@@ -34,6 +41,8 @@ int track__new(struct guard *g, uint64_t dev, uint64_t ino)
 		if (best < 0 || t->n < g->tracks[best].n)
 			best = i;
 	}
+	if (best >= 0)
+		track__let_go(g, &g->tracks[best]);
 	if (best >= 0)
 		g->tracks[best] = (struct track){ .dev = dev, .ino = ino, .n = ++g->next_n };
 	return best;
@@ -124,7 +133,7 @@ static void plant_spare(struct guard *g, int dirfd, const char *dir)
 
 		n = t->n;
 		t->prealloc_bytes = bytes;
-		t->armed = t->spare = true;
+		t->armed = t->spare = t->asked = true;
 		t->made = "spare";
 		snprintf(t->dir, sizeof(t->dir), "%s", dir);
 		snprintf(t->name, sizeof(t->name), "%s", g->conf.name);

@@ -79,20 +79,24 @@ int watch__mark_memory_dir(struct guard *g, int dirfd, const char *name)
 	return 0;
 }
 
+/*
+ * FAN_MODIFY beside it: copy_file_range writes without asking, and an O_TRUNC shows as a change.
+ */
 int watch__arm(struct guard *g, int dirfd, const char *name, bool ask)
 {
-	const uint64_t mask = ask && g->pre_content ? FAN_PRE_ACCESS : FAN_MODIFY;
+	const uint64_t mask = (ask && g->pre_content ? FAN_PRE_ACCESS : 0) | FAN_MODIFY;
 
 	return fanotify_mark(g->fan, FAN_MARK_ADD, mask, dirfd, name) ? -errno : 0;
 }
 
 void watch__disarm(struct guard *g, int fd)
 {
+	const uint64_t mask = (g->pre_content ? FAN_PRE_ACCESS : 0) | FAN_MODIFY;
 	char path[40];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (fanotify_mark(g->fan, FAN_MARK_REMOVE, FAN_PRE_ACCESS, AT_FDCWD, path))
-		fanotify_mark(g->fan, FAN_MARK_REMOVE, FAN_MODIFY, AT_FDCWD, path);
+	if (fanotify_mark(g->fan, FAN_MARK_REMOVE, mask, AT_FDCWD, path))
+		return; /* it was not armed */
 }
 
 int watch__open(struct guard *g)

@@ -50,6 +50,17 @@ void writers__closed(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino)
 	pthread_mutex_unlock(&w->lock);
 }
 
+bool writers__has(struct writers *w, uint64_t dev, uint64_t ino)
+{
+	bool has = false;
+
+	pthread_mutex_lock(&w->lock);
+	for (int i = 0; i < WRITERS_MAX && !has; i++)
+		has = w->v[i].used && w->v[i].ino == ino && w->v[i].dev == dev;
+	pthread_mutex_unlock(&w->lock);
+	return has;
+}
+
 void writers__expect(struct writers *w, uint64_t until_ns)
 {
 	pthread_mutex_lock(&w->lock);

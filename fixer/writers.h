@@ -33,6 +33,7 @@ void writers__init(struct writers *w);
 /* From the event thread: no allocation, no blocking. */
 void writers__opened(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino);
 void writers__closed(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino);
+bool writers__has(struct writers *w, uint64_t dev, uint64_t ino);
 void writers__expect(struct writers *w, uint64_t until_ns);
 
 /* Whether somebody writes, or is about to. Looks into /proc: for threads that may wait. */
