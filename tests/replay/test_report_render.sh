@@ -110,7 +110,7 @@ key('ArrowDown');
 seen.push(svg.querySelector('.cur title').textContent.split('\n')[0]);
 key('Escape');
 seen.push(wbt.getAttribute('width') === before, svg.querySelectorAll('.cur').length);
-svg.scrollIntoView();
+svg.scrollIntoView({ behavior: 'instant' });
 document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '/', bubbles: true, cancelable: true }));
 seen.push(document.activeElement.type);
 const room = frames.every(f => { const t = f.querySelector('text');
