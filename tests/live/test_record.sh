@@ -73,6 +73,14 @@ check "a target that holds a file beside the trace open for writing is one" \
 check "a target that opens one while it is recorded is one" \
 	says "disturbs them less" "$flatpause" record -p "$target" 500ms -o "$scratch/opens.fpt"
 
+# ---- names are bytes, JSON is UTF-8 ----
+odd=$scratch/$'odd\xff'
+mkdir "$odd"
+json=$("$flatpause" record -o "$odd/x.fpt" --json --window $'file:*\xff/x' -- true $'\xff' 2>"$scratch/odd.err") ||
+	cat "$scratch/odd.err" >&2
+check "what is not UTF-8 is recorded and told with '?'" \
+	jq -e '.trace | endswith("odd?/x.fpt")' <<<"$json"
+
 # ---- targets that end ----
 start_target
 short=$target

@@ -2,6 +2,8 @@
 #include "meta.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -66,27 +68,37 @@ json_t *hooks_json(const struct capture *c)
 	return a;
 }
 
+json_t *json_text(const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+	json_t *s;
+
+	if (!copy)
+		return NULL;
+	make_printable(copy);
+	s = json_string(copy);
+	free(copy);
+	return s;
+}
+
 static json_t *options_json(const struct recorder_opts *o)
 {
-	return json_pack("{s:I, s:I, s:I, s:b, s:b, s:b, s:I, s:b, s:I, s:s*, s:s*, s:s*}",
+	return json_pack("{s:I, s:I, s:I, s:b, s:b, s:b, s:I, s:b, s:I, s:o*, s:o*, s:o*}",
 			 "ring_bytes", (json_int_t)o->capture.ring_bytes, "min_sleep_ns",
 			 (json_int_t)o->capture.min_sleep_ns, "sample_hz",
 			 (json_int_t)o->capture.sample_hz, "syscalls", o->capture.syscalls, "wakes",
 			 o->capture.wakes, "upper_rungs", o->capture.upper_rungs, "min_other_ns",
 			 (json_int_t)o->capture.min_other_ns, "compress", o->compress, "timeout_ns",
-			 (json_int_t)o->timeout_ns, "pause_from", o->pause_from, "comm",
-			 o->comm_glob, "cgroup", o->cgroup);
+			 (json_int_t)o->timeout_ns, "pause_from", json_text(o->pause_from), "comm",
+			 json_text(o->comm_glob), "cgroup", json_text(o->cgroup));
 }
 
-/* Arguments are bytes; JSON takes only UTF-8. Those that are none are left out by a '?'. */
 static json_t *command_json(char *const *command)
 {
 	json_t *a = json_array();
 
 	for (; a && command && *command; command++) {
-		json_t *s = json_string(*command);
-
-		if (json_array_append_new(a, s ? s : json_string("?"))) {
+		if (json_array_append_new(a, json_text(*command))) {
 			json_decref(a);
 			return NULL;
 		}
@@ -110,11 +122,11 @@ static json_t *targets_json(const struct targets *t)
 json_t *build_meta(const struct recorder_opts *opts, const struct capture *c,
 		   const struct targets *t, const struct facts *f)
 {
-	return json_pack("{s:{s:s, s:s}, s:o, s:o, s:o, s:s, s:o, s:o}", "tool", "name",
+	return json_pack("{s:{s:s, s:s}, s:o, s:o, s:o, s:o, s:o, s:o}", "tool", "name",
 			 "flatpause", "version", FLATPAUSE_VERSION, "host", facts_json(f),
 			 "options", options_json(opts), "hooks", hooks_json(c), "window",
-			 opts->window ?: "auto", "command", command_json(opts->command), "targets",
-			 targets_json(t));
+			 json_text(opts->window ?: "auto"), "command", command_json(opts->command),
+			 "targets", targets_json(t));
 }
 
 json_t *build_late_meta(const struct capture *c, struct disks *described)

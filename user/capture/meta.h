@@ -23,6 +23,12 @@ json_t *build_late_meta(const struct capture *c, struct disks *described);
 json_t *build_meta(const struct recorder_opts *opts, const struct capture *c,
 		   const struct targets *t, const struct facts *f);
 
+/*
+ * A string of bytes, as paths and arguments are: what JSON does not take becomes '?', which in a
+ * glob stands for any one byte. NULL for NULL, or no memory.
+ */
+json_t *json_text(const char *text);
+
 /* Also for doctor. NULL = no memory. */
 json_t *facts_json(const struct facts *f);
 json_t *hooks_json(const struct capture *c);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../capture/meta.h"
 #include "../log.h"
 #include "verb.h"
 
@@ -223,14 +224,13 @@ void print_summary(const struct capture_options *o, const struct recorder_summar
 json_t *summary_json(const struct capture_options *o, const struct recorder_summary *sum)
 {
 	static const char *const reasons[] = { "done", "signal", "target gone", "no space" };
-	json_t *s = json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:{s:I, s:f}, s:o}", "schema_version",
-			      1, "trace", o->output, "ended", reasons[sum->reason & 3], "events",
-			      (json_int_t)sum->cost.events, "bytes", (json_int_t)sum->cost.bytes,
-			      "marks", (json_int_t)sum->marks, "loss", "events",
-			      (json_int_t)sum->cost.lost, "percent", loss_percent(sum), "cost",
-			      cost__json(&sum->cost));
 
-	return s;
+	return json_pack("{s:i, s:o, s:s, s:I, s:I, s:I, s:{s:I, s:f}, s:o}", "schema_version", 1,
+			 "trace", json_text(o->output), "ended", reasons[sum->reason & 3], "events",
+			 (json_int_t)sum->cost.events, "bytes", (json_int_t)sum->cost.bytes,
+			 "marks", (json_int_t)sum->marks, "loss", "events",
+			 (json_int_t)sum->cost.lost, "percent", loss_percent(sum), "cost",
+			 cost__json(&sum->cost));
 }
 
 int print_json(json_t *o)
@@ -239,7 +239,7 @@ int print_json(json_t *o)
 
 	json_decref(o);
 	if (!text) {
-		log_err(-ENOMEM, "JSON (a name that is not UTF-8 is refused too)");
+		log_err(-ENOMEM, "JSON of the result");
 		return FP_EXIT_FAILED;
 	}
 	puts(text);

@@ -35,7 +35,7 @@ static size_t utf8_len(const unsigned char *s)
 	return n;
 }
 
-static void make_printable(char *value)
+void make_printable(char *value)
 {
 	unsigned char *s = (unsigned char *)value;
 

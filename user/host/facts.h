@@ -31,6 +31,9 @@ void facts__add(struct facts *f, const char *name, const char *fmt, ...)
 void facts__add_file(struct facts *f, const char *name, const char *root, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* What no terminal and no JSON takes, control characters and broken UTF-8, becomes blanks and '?'. */
+void make_printable(char *value);
+
 const char *facts__get(const struct facts *f, const char *name); /* NULL = absent */
 void facts__free(struct facts *f);
 
