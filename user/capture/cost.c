@@ -6,21 +6,13 @@
 #include <string.h>
 #include <stdio.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../clock.h"
 #include "../host/read.h"
 
 #define BATCHES	    20
 #define BATCH_CALLS 1000
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 /* The minimum: what disturbs a batch only ever makes it longer. */
 uint64_t measure_syscall_ns(void)

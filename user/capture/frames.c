@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "../grow_list.h"
 #include "../log.h"
 #include "../symbols/symbols.h"
 
@@ -21,15 +22,11 @@ static int take_frame(void *ctx, uint32_t tgid, uint64_t addr)
 {
 	struct frames *f = ctx;
 
-	if (f->cnt == f->room) {
-		size_t room = f->room ? f->room * 2 : 1024;
-		struct frame *v = reallocarray(f->v, room, sizeof(*v));
+	struct frame *v = grow_list(f->v, f->cnt, &f->room, sizeof(*v));
 
-		if (!v)
-			return -ENOMEM;
-		f->v = v;
-		f->room = room;
-	}
+	if (!v)
+		return -ENOMEM;
+	f->v = v;
 	f->v[f->cnt++] = (struct frame){ .addr = addr, .tgid = tgid };
 	return 0;
 }

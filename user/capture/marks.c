@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../clock.h"
 #include "../log.h"
 
 #define RUN_DIR_DEFAULT "/run/flatpause"
@@ -31,14 +31,6 @@ struct marks {
 	uint64_t cnt;
 	bool warned_uid, warned_text, warned_time, warned_full;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 static const char *run_dir(void)
 {

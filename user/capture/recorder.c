@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../cli/verb.h"
+#include "../clock.h"
 #include "../log.h"
 #include "frames.h"
 #include "marks.h"
@@ -56,14 +57,6 @@ struct run {
 	uint64_t watch_at_ns, watch_step_ns;
 	bool timed_out, interrupted, killed;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 /* ---- start ---- */
 

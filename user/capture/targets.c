@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../grow_list.h"
 #include "../host/cgroup.h"
 #include "../host/read.h"
 #include "../log.h"
@@ -59,15 +60,10 @@ static struct target *append(struct targets *t, pid_t pid, bool found)
 		t->warned_many = true;
 		return NULL;
 	}
-	if (t->cnt == t->room) {
-		size_t room = t->room ? t->room * 2 : 16;
-
-		v = reallocarray(t->v, room, sizeof(*v));
-		if (!v)
-			return NULL;
-		t->v = v;
-		t->room = room;
-	}
+	v = grow_list(t->v, t->cnt, &t->room, sizeof(*v));
+	if (!v)
+		return NULL;
+	t->v = v;
 	v = &t->v[t->cnt++];
 	*v = (struct target){ .pid = pid, .pidfd = -1, .found = found };
 	if (found)

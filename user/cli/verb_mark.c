@@ -6,10 +6,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../capture/marks.h"
+#include "../clock.h"
 #include "../log.h"
 #include "params.h"
 #include "verb.h"
@@ -44,15 +44,11 @@ static int send_mark(const char *kind, const char *label)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct timeval second = { .tv_sec = 1 }; /* a recorder that hangs must not hang a pause */
-	struct timespec now;
 	char line[MARK_LINE_MAX];
 	int fd, n, err;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	n = snprintf(line, sizeof(line), "@%llu %s %s\n",
-		     (unsigned long long)now.tv_sec * 1000000000ull +
-			     (unsigned long long)now.tv_nsec,
-		     kind, label);
+	n = snprintf(line, sizeof(line), "@%llu %s %s\n", (unsigned long long)now_ns(), kind,
+		     label);
 	err = marks_path(addr.sun_path, sizeof(addr.sun_path));
 	if (err)
 		return err;

@@ -53,22 +53,27 @@ static size_t trim_end(char *buf, size_t len)
 	return len;
 }
 
-int read_text(const char *root, char *buf, size_t size, const char *fmt, ...)
+static int vread_text(const char *root, char *buf, size_t size, const char *fmt, va_list ap)
 {
-	va_list ap;
+	int fd = open_below(root, fmt, ap);
 	ssize_t n;
-	int fd;
 
-	va_start(ap, fmt);
-	fd = open_below(root, fmt, ap);
-	va_end(ap);
 	if (fd < 0)
 		return fd;
 	n = read_up_to(fd, buf, size - 1);
 	close(fd);
-	if (n < 0)
-		return (int)n;
-	return (int)trim_end(buf, (size_t)n);
+	return n < 0 ? (int)n : (int)trim_end(buf, (size_t)n);
+}
+
+int read_text(const char *root, char *buf, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vread_text(root, buf, size, fmt, ap);
+	va_end(ap);
+	return n;
 }
 
 int read_whole(const char *root, char **out, size_t max, const char *fmt, ...)
@@ -116,19 +121,13 @@ int read_number(const char *root, uint64_t *out, const char *fmt, ...)
 {
 	char text[64], *end;
 	va_list ap;
-	ssize_t n;
-	int fd;
+	int n;
 
 	va_start(ap, fmt);
-	fd = open_below(root, fmt, ap);
+	n = vread_text(root, text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (fd < 0)
-		return fd;
-	n = read_up_to(fd, text, sizeof(text) - 1);
-	close(fd);
 	if (n < 0)
-		return (int)n;
-	text[n] = '\0';
+		return n;
 	if (!isdigit((unsigned char)text[0]))
 		return -EINVAL;
 	errno = 0;

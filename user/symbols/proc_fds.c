@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../../bpf/abi.h"
+#include "../clock.h"
 #include "../host/read.h"
 #include "../log.h"
 #include "table.h"
@@ -61,14 +61,6 @@ static int read_fds(struct fd_list *l, pid_t tgid, DIR *dir)
 		if (isdigit((unsigned char)d->d_name[0]))
 			err = add_fd(l, tgid, dirfd(dir), d->d_name);
 	return err;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
 int proc__write_fds(struct trace_writer *w, pid_t tgid)

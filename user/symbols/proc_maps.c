@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../../bpf/abi.h"
+#include "../clock.h"
 #include "../log.h"
 
 #define MAX_FILES 256 /* descriptors held per process */
@@ -169,14 +169,6 @@ static int read_maps(struct proc_maps *m, FILE *f)
 	return err;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
 int proc_maps__read(struct proc_maps **out, pid_t tgid)
 {
 	struct proc_maps *m;
@@ -250,17 +242,5 @@ int proc_maps__write(const struct proc_maps *m, struct trace_writer *w)
 							 { m->names.buf, m->names.size } },
 				  3);
 	free(recs);
-	return err;
-}
-
-int proc__write_maps(struct trace_writer *w, pid_t tgid)
-{
-	struct proc_maps *m;
-	int err = proc_maps__read(&m, tgid);
-
-	if (err)
-		return err;
-	err = proc_maps__write(m, w);
-	proc_maps__free(m);
 	return err;
 }

@@ -24,18 +24,15 @@
  */
 int ksyms__write(struct trace_writer *w, const char *path, const uint64_t *addrs, size_t cnt);
 
-/*
- * Snapshots /proc/PID/maps with build-ids, and /proc/PID/fd: REC_MAPS, REC_FDS. -ESRCH, unsaid,
- * if the process has ended or has no mappings.
- */
-int proc__write_maps(struct trace_writer *w, pid_t tgid);
+/* Snapshots /proc/PID/fd: REC_FDS. -ESRCH, unsaid, if the process has ended. */
 int proc__write_fds(struct trace_writer *w, pid_t tgid);
 
 /*
  * User symbols of `tgid` for `addrs`, resolved by ELF (.symtab, else .dynsym) through
  * /proc/PID/map_files or the path, and demangled; writes REC_SYMS. `maps` was taken by
  * proc_maps__read while the process lived, so that this works after its death: it holds the files
- * that code was mapped from open until proc_maps__free.
+ * that code was mapped from open until proc_maps__free. -ESRCH, unsaid, if the process has ended or
+ * has no mappings.
  */
 struct proc_maps;
 int proc_maps__read(struct proc_maps **m, pid_t tgid);

@@ -5,19 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *grow_list(void *list, size_t cnt, size_t *cap, size_t item_size)
-{
-	size_t room = *cap ? *cap + *cap / 2 : 64;
-	void *grown;
-
-	if (cnt < *cap)
-		return list;
-	grown = realloc(list, room * item_size);
-	if (grown)
-		*cap = room;
-	return grown;
-}
-
 static int names__reserve(struct names *n, size_t more)
 {
 	size_t room = n->cap ? n->cap : 4096;

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "../grow_list.h"
 #include "../trace/format.h"
 
 struct names {
@@ -26,8 +27,5 @@ struct sym_table {
 int sym_table__add(struct sym_table *t, uint64_t addr, uint32_t size, const char *name);
 void sym_table__sort(struct sym_table *t); /* by address */
 void sym_table__free(struct sym_table *t);
-
-/* Room for one more item; NULL: out of memory, and `list` is as it was. */
-void *grow_list(void *list, size_t cnt, size_t *cap, size_t item_size);
 
 #endif

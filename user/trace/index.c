@@ -11,6 +11,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "../grow_list.h"
 #include "../log.h"
 
 #define PIECE_BYTES (64u << 10)
@@ -57,18 +58,6 @@ static int payload_crc(struct scan *s, uint64_t offset, uint32_t size, uint32_t 
 	}
 	*crc = (uint32_t)sum;
 	return 0;
-}
-
-static void *grow_list(void *list, size_t cnt, size_t *cap, size_t item_size)
-{
-	void *grown;
-
-	if (cnt < *cap)
-		return list;
-	grown = realloc(list, (*cap ? *cap * 2 : 64) * item_size);
-	if (grown)
-		*cap = *cap ? *cap * 2 : 64;
-	return grown;
 }
 
 static int add_chunk(struct trace_reader *r, const struct chunk_ref *c)

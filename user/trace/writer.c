@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "../../bpf/abi.h"
+#include "../clock.h"
 #include "../log.h"
 
 #define BUFFER_BYTES  (64u << 10)  /* records of one CPU that become one chunk */
@@ -54,14 +54,6 @@ struct trace_writer {
 	uint8_t *deflated; /* grows to what the largest chunk needed */
 	size_t deflated_size;
 };
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 static bool is_lack_of_space(int err)
 {
@@ -406,8 +398,9 @@ static int writer__begin(struct trace_writer *w, const struct trace_writer_opts 
 		.major = REC_MAJOR,
 		.minor = REC_MINOR,
 		.header_size = sizeof(head),
-		.start_ns = opts->start_ns ? opts->start_ns : now_ns(CLOCK_MONOTONIC),
-		.start_real_ns = opts->start_real_ns ? opts->start_real_ns : now_ns(CLOCK_REALTIME),
+		.start_ns = opts->start_ns ? opts->start_ns : clock_ns(CLOCK_MONOTONIC),
+		.start_real_ns = opts->start_real_ns ? opts->start_real_ns
+						     : clock_ns(CLOCK_REALTIME),
 		.cpus_cnt = opts->cpus_cnt,
 		.abi_kinds = EV_KIND_END,
 	};

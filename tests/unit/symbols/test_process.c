@@ -268,7 +268,6 @@ static void a_process_that_ended_is_told_by_esrch(void **state)
 	w = new_trace(path);
 	assert_int_equal(proc_maps__read(&m, pid), -ESRCH);
 	assert_null(m);
-	assert_int_equal(proc__write_maps(w, pid), -ESRCH);
 	assert_int_equal(proc__write_fds(w, pid), -ESRCH);
 	trace_writer__abandon(w);
 }
