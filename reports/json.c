@@ -30,7 +30,7 @@ static size_t same_names_before(const struct finding_fact *v, size_t i)
 	return same;
 }
 
-/* An object of strings; keys are unique, so a name that comes again gets a number: "disk.name#2". */
+/* An object of strings; its keys are unique: a name that comes again gets a number, "disk#2". */
 static void write_facts(struct json_out *j, const char *key, const struct finding_fact *v,
 			size_t cnt)
 {

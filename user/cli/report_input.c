@@ -287,7 +287,7 @@ static int compare_arms(struct comparison *c)
 	return 0;
 }
 
-/* Of what was kept; where nothing was, nothing is flat, and not all of it may be shown not to be. */
+/* Of what was kept; where nothing was, whether all that was tried is shown not to help. */
 static enum curve_outcome measured_outcome(const struct comparison *c, const struct arm *kept)
 {
 	if (kept)
