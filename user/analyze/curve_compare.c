@@ -215,6 +215,20 @@ static bool cannot_tell(struct compared *c)
 	return false;
 }
 
+/*
+ * Levels differ from the control's with good reason where the device has work of its own in the
+ * pause. A curve that is FLAT by every split, lower than before, and nearer to the fast windows
+ * than to the slow ones (on the scale of ratios) is flattened all the same.
+ */
+static bool is_flat_on_its_own(const struct compared *c)
+{
+	const struct curve_comparison *r = c->r;
+	double fast_ms = r->before_fast_ms > 0 ? r->before_fast_ms : r->control_ms;
+
+	return c->arm->verdict == CURVE_FLAT && is_better(c) &&
+	       r->arm_ms * r->arm_ms <= fast_ms * r->before_ms;
+}
+
 /* The rest of the order: a step here, too slow, not enough to show it, flat. */
 static enum curve_outcome decide(struct compared *c)
 {
@@ -229,6 +243,11 @@ static enum curve_outcome decide(struct compared *c)
 		return CURVE_NOT_FLATTENED;
 	}
 	if (r->limit_ms > 0 && r->arm_ms > r->limit_ms) {
+		if (is_flat_on_its_own(c)) {
+			say(c, "flattened: flat at a level of its own; ");
+			say_medians(c);
+			return CURVE_FLATTENED;
+		}
 		say(c, "%s: ", better(c));
 		say_medians(c);
 		say(c, "; ");

@@ -287,6 +287,25 @@ static void a_level_that_is_left_is_not_flat(void **state)
 	says(r.text, "from the fast windows before");
 }
 
+/* The lab's aged disk: the writes still go to the device, but nothing grows any more. */
+static void flat_at_a_level_of_its_own(void **state)
+{
+	static const double before[] = { 88, 208, 410, 753, 773, 819, 819, 866, 824, 889 };
+	static const double tmpfs[] = { 50, 48, 53, 48, 48, 53, 48, 48, 48, 47 };
+	static const double flat[] = { 208, 233, 229, 240, 231, 236, 239, 228, 241, 230 };
+	static const double high[] = { 508, 533, 529, 540, 531, 536, 539, 528, 541, 530 };
+	static const double noisy[] = { 208, 233, 229, 240, 231, 480, 239, 450, 241, 230 };
+	struct curve_comparison r = measure((struct compared){ before, tmpfs, flat, 10 });
+
+	assert_int_equal(r.outcome, CURVE_FLATTENED);
+	assert_true(r.ratio_to_control > 4);
+	says(r.text, "flat at a level of its own");
+	r = measure((struct compared){ before, tmpfs, high, 10 }); /* nearer to the slow windows */
+	assert_int_equal(r.outcome, CURVE_NOT_FLATTENED);
+	r = measure((struct compared){ before, tmpfs, noisy, 10 }); /* not FLAT by every split */
+	assert_int_equal(r.outcome, CURVE_NOT_FLATTENED);
+}
+
 static void what_cannot_be_shown_is_inconclusive(void **state)
 {
 	const double full_memfd[] = { 90, 95, 92, 99, 91, 94 };
@@ -414,6 +433,7 @@ int main(void)
 		cmocka_unit_test(the_mitigation_that_works_is_flattened),
 		cmocka_unit_test(a_step_that_is_left_is_not_flat),
 		cmocka_unit_test(a_level_that_is_left_is_not_flat),
+		cmocka_unit_test(flat_at_a_level_of_its_own),
 		cmocka_unit_test(what_cannot_be_shown_is_inconclusive),
 		cmocka_unit_test(unequal_sweeps_are_inconclusive),
 		cmocka_unit_test(an_arm_gets_what_was_measured),
