@@ -145,7 +145,7 @@ fi
 processes() {
 	local pid
 	for pid in /proc/[0-9]*; do
-		tr '\0' ' ' <"$pid/cmdline" 2>/dev/null | grep -F -- "$dir/" | grep -v grep
+		tr '\0' ' ' 2>/dev/null <"$pid/cmdline" | grep -F -- "$dir/" | grep -v grep
 	done
 }
 
@@ -228,8 +228,12 @@ disk_full() { # the VMM says ENOSPC, branch passes it on, the VM runs
 	timeout 100 $lab up aged "$dir" 2>/dev/null
 	(
 		. "$dir/env"
-		# root may use reserved blocks too, so %f; all but half a memory file
-		fallocate -l "$(($(stat -f -c '%a * %S' "$MNT") - SIZE / 2))" "$MNT/full"
+		# root may use reserved blocks too, so %f; freed ones come back with the commit, so again
+		for part in 1 2 3 4; do
+			sync -f "$MNT"
+			room=$(($(stat -f -c '%f * %S' "$MNT") - SIZE / 2))
+			[ $room -gt 0 ] && fallocate -l $room "$MNT/full$part"
+		done
 		! "${BRANCH[@]}" 2>"$work/said" && grep -q "No space left" "$work/said" && [ ! -e "$MNT/snap-1" ]
 	)
 }
