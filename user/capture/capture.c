@@ -7,25 +7,17 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../../bpf/config.h"
 #include "flatpause.skel.h"
 
+#include "../clock.h"
 #include "../log.h"
 #include "capture_internal.h"
 
 /* Passes over a process that makes threads while it is adopted; each finds fewer new ones. */
 #define ADOPT_PASSES 16
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static int check_opts(const struct capture_opts *opts)
 {
