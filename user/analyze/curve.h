@@ -57,7 +57,7 @@ struct curve_comparison {
 	double before_ms, before_fast_ms; /* medians; fast: before the step */
 	double arm_ms, arm_worst_ms;
 	double control_ms;
-	double limit_ms;	 /* what the arm's median must not exceed to be flat */
+	double limit_ms;	 /* above it an arm must be FLAT at a level of its own */
 	double ratio_to_before;	 /* before_ms / arm_ms */
 	double gain_lower95;	 /* lower bound of before / arm over these windows */
 	double ratio_to_control; /* arm_ms / control_ms */

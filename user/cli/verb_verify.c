@@ -41,7 +41,9 @@ static const struct params_spec verify_spec = {
 		"JSON, or CSV with lines `sweep,window,pause_ms`; several files of one arm are\n"
 		"its sweeps. Flattened is an arm that has no step, whose median is at most 1.5\n"
 		"times (or 10 ms above) the control's, or where there is no control that of the\n"
-		"fast windows before, and that is shown to be lower than before.\n"
+		"fast windows before, and that is shown to be lower than before; or one that\n"
+		"is FLAT at a level of its own, lower and, as a ratio, nearer to the fast\n"
+		"windows before than to the slow ones.\n"
 		"Exit status: 0 flattened, 4 not flattened, 5 inconclusive, 1 unreadable,\n"
 		"2 usage, 6 a trace lost too much.",
 	.usage = "flatpause verify [options] BEFORE AFTER\n"
