@@ -43,6 +43,11 @@ check "--timeout ends it" exits_with 1 \
 check "--timeout: the trace is kept" ends_as "complete 0" "$scratch/t.fpt"
 check "--timeout: one that ignores SIGTERM too" exits_with 1 \
 	"$flatpause" record --timeout 300ms -o "$scratch/t2.fpt" -- bash -c 'trap "" TERM; while :; do sleep 1; done'
+"$flatpause" record --timeout 300ms -o "$scratch/t3.fpt" -- bash -c '
+	(trap "" TERM; exec sleep 1000) & echo $! >"$0"; wait' "$scratch/stubborn" >/dev/null 2>&1
+check "--timeout: a child that ignores SIGTERM is not left behind" \
+	bash -c "[ -s '$scratch/stubborn' ] &&
+		! ps -o stat= -p \$(cat '$scratch/stubborn') | grep -v Z"
 "$flatpause" record -o "$scratch/big.fpt" -v -- sh -c 'echo seen-by-me; head -c 1000000 /dev/zero' \
 	>"$scratch/big.out" 2>"$scratch/big.err"
 check "-v: what the command prints goes to stderr" grep -aq seen-by-me "$scratch/big.err"

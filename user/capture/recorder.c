@@ -250,7 +250,7 @@ static int recorder__sleep(struct recorder *r, const struct command *cmd, uint64
 {
 	struct pollfd fds[] = {
 		{ .fd = r->marks ? marks__fd(r->marks) : -1, .events = POLLIN },
-		{ .fd = cmd ? cmd->pidfd : -1, .events = POLLIN },
+		{ .fd = cmd && !cmd->ended ? cmd->pidfd : -1, .events = POLLIN },
 		{ .fd = cmd ? cmd->out_fd : -1, .events = POLLIN },
 	};
 	uint64_t now = now_ns();
@@ -309,6 +309,16 @@ static int run__watch(struct run *run, struct recorder *r, uint64_t now)
 	return targets__watch_group(r->targets, run->cmd.pid, r->writer);
 }
 
+/* Of a command that had to be ended, its children too: who ignored SIGTERM is not left behind. */
+static bool run__is_over(struct run *run, uint64_t now)
+{
+	if (!command__ended(&run->cmd))
+		return false;
+	if (!run->end_ns)
+		run->end_ns = now;
+	return !run->kill_at_ns || run->killed || !command__group_lives(&run->cmd);
+}
+
 /* Until the command has ended. A full trace does not disturb it: nothing is recorded any more. */
 static int run__follow(struct run *run, struct recorder *r)
 {
@@ -319,12 +329,11 @@ static int run__follow(struct run *run, struct recorder *r)
 		int slept = recorder__sleep(r, &run->cmd, UINT64_MAX);
 
 		now = now_ns();
-		if (command__ended(&run->cmd)) {
-			run->end_ns = now;
-			command__read(&run->cmd);
+		command__read(&run->cmd);
+		if (run__is_over(run, now)) {
+			command__read(&run->cmd); /* what came before it ended */
 			return err;
 		}
-		command__read(&run->cmd);
 		run__police(run, r->opts.timeout_ns, now);
 		err = err ?: slept;
 		err = err ?: recorder__serve(r);

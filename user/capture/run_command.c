@@ -192,6 +192,11 @@ bool command__ended(struct command *c)
 	return c->ended;
 }
 
+bool command__group_lives(const struct command *c)
+{
+	return c->pid > 0 && (!kill(-c->pid, 0) || errno == EPERM);
+}
+
 void command__signal(const struct command *c, int sig)
 {
 	if (c->pid > 0)

@@ -42,6 +42,9 @@ void command__read(struct command *c);
 /* True once it has ended: status is set. Never blocks. */
 bool command__ended(struct command *c);
 
+/* Whether a process of its group lives, be it only a child of the command that has ended. */
+bool command__group_lives(const struct command *c);
+
 /* To the whole process group. */
 void command__signal(const struct command *c, int sig);
 
