@@ -199,6 +199,16 @@ static void print_cost(const struct cost *c)
 		       (unsigned long long)c->syscall_after_ns);
 }
 
+static void say_too_much_lost(const struct capture_options *o)
+{
+	if (o->ring_bytes <= RING_MAX_BYTES / 4)
+		log_warn("too much was lost for a verdict; record again with --ring %lluK",
+			 (unsigned long long)(o->ring_bytes * 4 / 1024));
+	else
+		log_warn("too much was lost for a verdict, and --ring is large already; record "
+			 "fewer targets, or with --no-syscalls or a longer --min-sleep");
+}
+
 void print_summary(const struct capture_options *o, const struct recorder_summary *sum)
 {
 	char bytes[32];
@@ -215,8 +225,7 @@ void print_summary(const struct capture_options *o, const struct recorder_summar
 		printf("marks  %llu\n", (unsigned long long)sum->marks);
 	print_cost(&sum->cost);
 	if (loss_percent(sum) > o->max_loss_percent)
-		log_warn("too much was lost for a verdict; record again with --ring %lluK",
-			 (unsigned long long)(o->ring_bytes * 4 / 1024));
+		say_too_much_lost(o);
 	else if (sum->cost.events)
 		log_info("next: flatpause diagnose %s", o->output);
 }
