@@ -129,12 +129,19 @@ static void on_fork(struct timeline *tl, const struct ev_task *ev)
 	segment_open(t, SEG_RUNNABLE, ev->h.ts_ns);
 }
 
-/* The command of a run was born with it; who else is found was there before the recording. */
+/*
+ * The command of a run was born with it, or a little before, held until its recording stood; who
+ * else is found was there before the recording.
+ */
 static uint64_t birth_of(const struct timeline *tl, const struct ev_task_state *ev)
 {
-	const struct rec_run *run = scan__run_at(tl->scan, ev->h.ts_ns);
+	for (uint32_t i = 0; i < tl->scan->runs_cnt; i++) {
+		const struct rec_run *run = &tl->scan->runs[i];
 
-	return run && run->pid > 0 && (uint32_t)run->pid == ev->tgid ? run->begin_ns : tl->start_ns;
+		if (run->pid > 0 && (uint32_t)run->pid == ev->tgid && ev->h.ts_ns < run->end_ns)
+			return run->begin_ns < ev->h.ts_ns ? run->begin_ns : ev->h.ts_ns;
+	}
+	return tl->start_ns;
 }
 
 static void on_task(struct timeline *tl, const struct ev_task_state *ev)

@@ -310,12 +310,12 @@ static void later_command(void **state)
 	const struct finding_thread *t;
 	struct findings *f;
 
-	tb_at(b, 165 * MS);
+	tb_at(b, 155 * MS); /* held before its exec, until the recording stands */
 	tb_sleeper(b, 500, 500, "branch", FP_TASK_TARGET, TB_INTERRUPTIBLE, EPOLL_SLEEP);
 	tb_run_full(b, &run);
 	f = end(b);
 	t = thread_of(&f->windows[0], 500);
-	assert_int_equal(t->wall_ns, 40 * MS);
+	assert_int_equal(t->wall_ns, 45 * MS);
 	findings__free(f);
 	tb__free(b);
 }
