@@ -101,10 +101,14 @@ struct scratch {
 	volatile u32 met_first;
 };
 
-/* One for each context that can interrupt another on this CPU */
+/*
+ * One for each context that can interrupt another on this CPU: enum ev_ctx, and the iterator,
+ * which alone of our programs can be preempted.
+ */
+#define SCRATCH_ITER (EV_CTX_UNKNOWN + 1)
 COMMON_EXTERN struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, EV_CTX_UNKNOWN + 1);
+	__uint(max_entries, SCRATCH_ITER + 1);
 	__type(key, u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -330,10 +334,8 @@ static __always_inline long ev_output(void *ev, u32 size, u64 ts_ns)
 
 /* ---- stacks ---- */
 
-static __always_inline struct scratch *scratch_get(u8 ctx)
+static __always_inline struct scratch *scratch_get(u32 key)
 {
-	u32 key = ctx > EV_CTX_UNKNOWN ? EV_CTX_UNKNOWN : ctx;
-
 	return bpf_map_lookup_elem(&scratches, &key);
 }
 
@@ -477,10 +479,10 @@ static __always_inline u32 sched_frames(struct scratch *s, struct task_struct *t
 	return cnt;
 }
 
-/* The kernel stack that a task sleeps on. */
-static __always_inline u64 kstack_of(struct task_struct *task, u32 tid, u8 ctx, u64 ts_ns)
+/* The kernel stack that a task sleeps on; `scratch` as scratch_get() takes it. */
+static __always_inline u64 kstack_of(struct task_struct *task, u32 tid, u32 scratch, u64 ts_ns)
 {
-	struct scratch *s = scratch_get(ctx);
+	struct scratch *s = scratch_get(scratch);
 	long bytes;
 	u32 cnt;
 
@@ -490,7 +492,8 @@ static __always_inline u64 kstack_of(struct task_struct *task, u32 tid, u8 ctx, 
 	if (bytes <= 0)
 		return 0;
 	cnt = sched_frames(s, task);
-	return stack_send(s, bytes + OWN_FRAMES_MAX * 8, OWN_FRAMES_MAX - cnt, 0, tid, ctx, ts_ns);
+	return stack_send(s, bytes + OWN_FRAMES_MAX * 8, OWN_FRAMES_MAX - cnt, 0, tid, EV_CTX_TASK,
+			  ts_ns);
 }
 
 /* The walk ends by following a frame pointer that leads nowhere: that fault is ours. */
@@ -510,6 +513,13 @@ static __always_inline u64 ustack_current(void *prog_ctx, u32 tgid, u32 tid, u8 
 
 /* ---- small records ---- */
 
+/* All of it, so that nothing of the record that stood here before goes out behind a short name. */
+static __always_inline void fill_comm(char *comm, const char *from)
+{
+	__builtin_memset(comm, 0, FP_COMM_LEN);
+	bpf_probe_read_kernel_str(comm, FP_COMM_LEN, from);
+}
+
 static __always_inline void emit_task_state(struct task_struct *task, u32 state, u32 flags,
 					    u64 kstack_id, u64 ts_ns)
 {
@@ -521,7 +531,7 @@ static __always_inline void emit_task_state(struct task_struct *task, u32 state,
 	e->tgid = task->tgid;
 	e->state = state;
 	e->flags = flags | (task->flags & PF_KTHREAD ? FP_TASK_KTHREAD : 0);
-	BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
+	fill_comm(e->comm, task->comm);
 	ev_submit(e);
 }
 

@@ -217,7 +217,7 @@ static __always_inline void emit_task(u8 kind, u32 about_tid, struct task_struct
 		return;
 	e->tid = task->pid;
 	e->tgid = task->tgid;
-	BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
+	fill_comm(e->comm, task->comm);
 	ev_submit(e);
 }
 
@@ -268,8 +268,7 @@ int BPF_PROG(task_rename, struct task_struct *task, const char *name)
 		return 0;
 	e->tid = task->pid;
 	e->tgid = task->tgid;
-	__builtin_memset(e->comm, 0, sizeof(e->comm));
-	bpf_probe_read_kernel_str(e->comm, sizeof(e->comm), name);
+	fill_comm(e->comm, name);
 	ev_submit(e);
 	return 0;
 }

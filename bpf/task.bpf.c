@@ -35,7 +35,7 @@ static __always_inline void tell_task(struct task_struct *task, u32 kind, u64 ts
 	/* An idle kernel thread is told by its name; one that waits in earnest by its stack. */
 	if (state &&
 	    (kind || (state & (TASK_UNINTERRUPTIBLE | TASK_NOLOAD)) == TASK_UNINTERRUPTIBLE))
-		id = kstack_of(task, task->pid, EV_CTX_TASK, ts_ns);
+		id = kstack_of(task, task->pid, SCRATCH_ITER, ts_ns);
 	if (state && kind)
 		remember_sleeper(task, ts_ns);
 	emit_task_state(task, state, flags, id, ts_ns);

@@ -442,6 +442,33 @@ static void threads_born_and_dead_inside(void **state)
 	recorded__free(&r);
 }
 
+/* A ring that has gone round is full of old records: none of it may go out behind a short name. */
+static void names_carry_nothing_else(void **state)
+{
+	struct recorded_opts o = { .capture = usual_capture(), .run = make_threads };
+	static const char zeros[FP_COMM_LEN];
+	struct recorded r;
+	size_t names = 0;
+
+	o.capture.ring_bytes = 4096;
+	assert_int_equal(record_run(&r, &o), 0);
+	for (size_t i = 0; i < r.events_cnt; i++) {
+		const struct ev_task *e = (const void *)r.events[i];
+		const struct ev_task_state *t = (const void *)e;
+		const char *comm = e->h.kind == EV_TASK ? t->comm : e->comm;
+		size_t len;
+
+		if (e->h.kind != EV_TASK && e->h.kind != EV_EXIT && e->h.kind != EV_FORK)
+			continue;
+		names++;
+		len = strnlen(comm, FP_COMM_LEN);
+		assert_true(len < FP_COMM_LEN);
+		assert_memory_equal(comm + len, zeros, FP_COMM_LEN - len);
+	}
+	assert_true(names > 0);
+	recorded__free(&r);
+}
+
 static void children_are_no_targets_unless_asked(void **state)
 {
 	struct recorded r;
@@ -619,6 +646,7 @@ int main(void)
 		cmocka_unit_test(sleeper_throughout_is_seen),
 		cmocka_unit_test(open_calls_are_told_at_the_end),
 		cmocka_unit_test(threads_born_and_dead_inside),
+		cmocka_unit_test(names_carry_nothing_else),
 		cmocka_unit_test(children_are_no_targets_unless_asked),
 		cmocka_unit_test(names_given_later_are_told),
 		cmocka_unit_test(min_sleep_zero_takes_every_stack),
