@@ -387,7 +387,8 @@ static void handle_event(struct guard *g, const struct fanotify_event_metadata *
 		else if (m->mask & (FAN_PRE_ACCESS | FAN_MODIFY))
 			kept = handle_first_write(g, m, &st, &answered);
 	}
-	if (!kept && (m->mask & FAN_CLOSE_WRITE || shared))
+	/* our own spare may have a writer before the closer gets to it; it has nothing to flush */
+	if (!kept && m->pid != g->self && (m->mask & FAN_CLOSE_WRITE || shared))
 		closer__release(g, m->fd);
 	else if (!kept)
 		close(m->fd); /* before the answer: nothing has been written through this open */

@@ -151,6 +151,8 @@ struct guard {
 	uint64_t spare_ino, spare_retry_ns;
 	uint64_t used_bytes; /* memfd: reserved or in use */
 	bool spares_useless; /* the file system has no fallocate */
+	void *warm;	     /* reserve.c: touched memory for the next file; NULL = none */
+	uint64_t warm_bytes, warm_retry_ns;
 
 	struct writers writers;
 	struct lease lease;
@@ -222,6 +224,13 @@ void keeper__lease_broken(struct guard *g, int fd);
 void keeper__closed(struct guard *g, uint32_t n);
 /* Removes memory file `n` with its directory below tmpfd. */
 void keeper__drop_memory(int tmpfd, uint32_t n, const char *name);
+
+/* ---- reserve.c ---- */
+
+/* Touches and holds as much memory as the next file needs; from the keeper, between windows. */
+void reserve__fill(struct guard *g);
+/* Gives it to whoever allocates next: the writer whose link has just been planted. */
+void reserve__let_go(struct guard *g);
 
 /* ---- daemon.c ---- */
 

@@ -370,6 +370,8 @@ static void *keep(void *arg)
 			give_way(g);
 			export_one(g, slot);
 		} else {
+			if (g->conf.mitigation == MITIGATION_MEMFD)
+				reserve__fill(g);
 			nap(10000000);
 		}
 	}
@@ -390,4 +392,5 @@ void keeper__stop(struct guard *g)
 	if (g->keeper_running)
 		pthread_join(g->keeper, NULL);
 	g->keeper_running = false;
+	reserve__let_go(g);
 }

@@ -168,7 +168,8 @@ static int reserve(struct guard *g, uint32_t *n, const char **why)
 	for (int i = 0; slot < 0 && i < GUARD_HELD_MAX; i++)
 		if (!g->held[i].n)
 			slot = i;
-	if (slot >= 0 && g->used_bytes + want > g->conf.memory_bytes) {
+	/* what is held warm is let go for this file */
+	if (slot >= 0 && g->used_bytes - g->warm_bytes + want > g->conf.memory_bytes) {
 		*why = "the memory budget is used up";
 		slot = -1;
 	}
@@ -265,6 +266,7 @@ static void plant_link(struct guard *g, int dirfd, const char *dir)
 			pthread_mutex_lock(&g->lock);
 			h->linked = true;
 			pthread_mutex_unlock(&g->lock);
+			reserve__let_go(g);
 			return;
 		}
 		keeper__drop_memory(g->tmpfd, n, h->name);
