@@ -445,12 +445,12 @@ static void threads_born_and_dead_inside(void **state)
 /* A ring that has gone round is full of old records: none of it may go out behind a short name. */
 static void names_carry_nothing_else(void **state)
 {
-	struct recorded_opts o = { .capture = usual_capture(), .run = make_threads };
+	struct recorded_opts o = { .capture = usual_capture(), .run = make_threads_late };
 	static const char zeros[FP_COMM_LEN];
 	struct recorded r;
 	size_t names = 0;
 
-	o.capture.ring_bytes = 4096;
+	o.capture.ring_bytes = 8192;
 	assert_int_equal(record_run(&r, &o), 0);
 	for (size_t i = 0; i < r.events_cnt; i++) {
 		const struct ev_task *e = (const void *)r.events[i];

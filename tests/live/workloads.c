@@ -229,6 +229,17 @@ int make_threads(void *told)
 	return pthread_create(&thread, NULL, live_shortly, t) || pthread_join(thread, NULL);
 }
 
+/* A small ring goes round a few times, slowly enough to be drained, before the thread is made. */
+int make_threads_late(void *told)
+{
+	for (int i = 0; i < 50; i++) {
+		for (int k = 0; k < 10; k++)
+			close(-1);
+		sleep_ns(2000000);
+	}
+	return make_threads(told);
+}
+
 int make_child(void *told)
 {
 	struct told *t = told;

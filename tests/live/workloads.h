@@ -27,6 +27,7 @@ int use_files(void *told);
 int sync_file(void *told);
 int serve_api(void *told);
 int make_threads(void *told);
+int make_threads_late(void *told);
 int make_child(void *told);
 int rename_thread(void *told);
 int many_calls(void *told);
