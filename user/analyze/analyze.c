@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <utlist.h>
 
+#include "../cli/params.h"
 #include "../log.h"
 #include "analysis.h"
 #include "curve.h"
@@ -256,6 +257,30 @@ static int list_causes(struct findings *f)
 	return 0;
 }
 
+/* What switches that the kernel did not report mean for the numbers. */
+static int warn_of_missed(struct analysis *a)
+{
+	uint64_t ledger_ns = 0, threads_ns = 0;
+	char ledger[32], threads[32];
+
+	for (size_t w = 0; w < a->f->windows_cnt; w++) {
+		const struct finding_window *fw = &a->f->windows[w];
+
+		ledger_ns += shares__find(fw->ledger, fw->ledger_cnt, "unknown.missed_switch");
+		for (size_t t = 0; t < fw->threads_cnt; t++)
+			threads_ns += shares__find(fw->threads[t].blocked,
+						   fw->threads[t].blocked_cnt,
+						   "unknown.missed_switch");
+	}
+	return add_warning(a->f,
+			   "%llu context switches of targets were not reported by the kernel: %s "
+			   "of all ledgers, %s of all threads' time in the windows is unknown "
+			   "for that",
+			   (unsigned long long)a->tl.missed,
+			   format_ns(ledger_ns, ledger, sizeof(ledger)),
+			   format_ns(threads_ns, threads, sizeof(threads)));
+}
+
 static int note_loss(struct analysis *a)
 {
 	const struct trace_info *info = trace_reader__info(a->r);
@@ -281,8 +306,7 @@ static int note_loss(struct analysis *a)
 		err = add_warning(f, "%llu damaged records were skipped",
 				  (unsigned long long)trace_reader__bad_records(a->r));
 	if (!err && a->tl.missed)
-		err = add_warning(f, "%llu context switches do not fit together",
-				  (unsigned long long)a->tl.missed);
+		err = warn_of_missed(a);
 	if (!err && a->tl.repaired)
 		err = add_warning(f, "%llu records ran backwards within their thread: repaired",
 				  (unsigned long long)a->tl.repaired);

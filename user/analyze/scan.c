@@ -199,13 +199,6 @@ static int run_index(const struct scan *s, uint64_t ns)
 	return -1;
 }
 
-const struct rec_run *scan__run_at(const struct scan *s, uint64_t ns)
-{
-	int i = run_index(s, ns);
-
-	return i < 0 ? NULL : &s->runs[i];
-}
-
 static void note_activity(struct scan *s, uint32_t tid, uint64_t begin, uint64_t end)
 {
 	int i = run_index(s, begin);

@@ -100,9 +100,6 @@ bool scan__is_command(const struct scan *s, uint32_t tid);
 struct scan_tid *scan__tid(const struct scan *s, uint32_t tid);
 uint32_t scan__tgid(const struct scan *s, uint32_t tid);
 
-/* The run of the command around `ns`; NULL = none. */
-const struct rec_run *scan__run_at(const struct scan *s, uint64_t ns);
-
 /*
  * The first range of lost records that ends after `ns` and begins before `to`: of any CPU with
  * cpu = UINT32_MAX. NULL = none.

@@ -106,11 +106,22 @@ static uint32_t occupant_of(struct timeline *tl, const struct thread *t, uint32_
 	return OCCUPANT_OTHER;
 }
 
-/* A switch that says "runs" or "ran" where the thread was last seen asleep, or the other way. */
-static uint32_t missed_reason(struct timeline *tl, const struct thread *t, uint64_t ts)
+/*
+ * It runs at `ts`, or ran just before, and the switch that put it on the CPU was not reported. Its
+ * sleep is over with its wake; what came after that, or all of it, has no name.
+ */
+static void close_missed(struct timeline *tl, struct thread *t, uint64_t ts)
 {
-	tl->missed++;
-	return scan__lost(tl->scan, UINT32_MAX, t->since_ns, ts) ? REASON_LOST : REASON_MISSED;
+	bool lost = scan__lost(tl->scan, UINT32_MAX, t->since_ns, ts);
+
+	tl->missed += !lost;
+	if (t->kind == SEG_BLOCKED && t->wake_ns && !lost) {
+		struct seg seg = segment_blocked(t, t->wake_ns < ts ? t->wake_ns : ts);
+
+		segment_append(tl, t, &seg);
+		t->since_ns = seg.end;
+	}
+	close_unknown(tl, t, ts, lost ? REASON_LOST : REASON_MISSED);
 }
 
 void thread__kill(struct timeline *tl, struct thread *t, uint64_t ts)
@@ -136,7 +147,7 @@ static void switch_out(struct timeline *tl, struct thread *t, const struct ev_sw
 		t->cpu = cpu;
 		segment_close_run(tl, t, ts);
 	} else {
-		close_unknown(tl, t, ts, missed_reason(tl, t, ts));
+		close_missed(tl, t, ts);
 	}
 	if (!(ev->flags & EV_SWITCH_PREEMPT) && (ev->prev_state & STATE_DEAD)) {
 		thread__kill(tl, t, ts);
@@ -200,8 +211,8 @@ static void close_running_twice(struct timeline *tl, struct thread *t, uint64_t 
 	const struct lost_range *lost = scan__lost(tl->scan, UINT32_MAX, t->since_ns, ts);
 	uint64_t from;
 
-	tl->missed++;
 	if (!lost) {
+		tl->missed++;
 		segment_close_run(tl, t, ts);
 		return;
 	}
@@ -257,8 +268,9 @@ void timeline_on_switch(struct timeline *tl, const struct trace_event *ev)
 
 /*
  * A record that only a running thread makes, where no switch to it was seen: some kernels do not
- * report every switch. It ran by then, if not a little before; what it slept on is told by the
- * syscall around it. In a lost range nothing is concluded.
+ * report every switch. It slept until it was woken, if that was seen, else until now; what it slept
+ * on is told by the syscall around it. Between its wake, or its preemption, and this record it ran
+ * for a part that nothing tells. In a lost range nothing is concluded.
  */
 void timeline_seen_running(struct timeline *tl, uint32_t tid, uint64_t ts, uint32_t cpu)
 {
@@ -267,15 +279,9 @@ void timeline_seen_running(struct timeline *tl, uint32_t tid, uint64_t ts, uint3
 	if (!t || t->snapshot_running || (t->kind != SEG_BLOCKED && t->kind != SEG_RUNNABLE) ||
 	    ts <= t->since_ns + SKEW_NS || scan__lost(tl->scan, UINT32_MAX, t->since_ns, ts))
 		return;
-	tl->implied++;
-	if (t->kind == SEG_BLOCKED)
-		close_sleep(tl, t, &(struct ev_switch){ .h.tid = 0 }, ts);
-	else
-		segment_append(tl, t,
-			       &(struct seg){ .begin = t->since_ns,
-					      .end = ts,
-					      .kind = SEG_RUNNABLE,
-					      .detail = OCCUPANT_OTHER });
+	if (t->kind == SEG_BLOCKED && !t->wake_ns)
+		t->wake_ns = ts;
+	close_missed(tl, t, ts);
 	segment_open(t, SEG_RUN, ts);
 	t->cpu = cpu;
 }

@@ -320,15 +320,35 @@ static void on_dirty(struct timeline *tl, const struct ev_dirty *ev)
 		t->dirty_ns = ev->h.ts_ns;
 }
 
-/* Records of calls and spans that were cut by the end of the recording say nothing of that moment. */
+/*
+ * Whether the thread of a record ran when it was made, as it did where a hook in task context wrote
+ * it. Calls and spans that were cut by the end of the recording say nothing of that moment.
+ */
 static bool made_by_running_thread(const struct ev_hdr *h)
 {
+	const void *rec = h;
+
 	switch (h->kind) {
 	case EV_SYSCALL:
 	case EV_SYSCALL_ARGS:
-		return !(((const struct ev_syscall *)h)->flags & EV_FLAG_OPEN);
+		return !(((const struct ev_syscall *)rec)->flags & EV_FLAG_OPEN);
+	case EV_FUTEX:
+		return ((const struct ev_futex *)rec)->ret != FP_FUTEX_OPEN;
+	case EV_SPAN:
+		return !(((const struct ev_span *)rec)->op & FP_SPAN_OPEN);
+	case EV_POINT:
+	case EV_BIO:
+	case EV_RQ:
+	case EV_WAKE:
+		return h->ctx == EV_CTX_TASK;
 	case EV_OPEN:
+	case EV_PATH:
+	case EV_API:
+	case EV_SLEEP_USTACK:
 	case EV_SAMPLE:
+	case EV_DIRTY:
+	case EV_FORK:
+	case EV_EXIT:
 		return true;
 	default:
 		return false;

@@ -129,8 +129,7 @@ struct timeline {
 	void (*on_fixup)(void *ctx, struct thread *t, const struct seg *seg);
 	void *ctx;
 	uint64_t repaired; /* records that ran backwards in their thread */
-	uint64_t missed;   /* switches that did not fit */
-	uint64_t implied;  /* switches that only later records tell of */
+	uint64_t missed;   /* switches of targets that were not reported */
 	bool no_memory;	   /* said at the end: once is enough */
 };
 

@@ -180,11 +180,12 @@ static inline bool sums_hold(const struct findings *f)
 }
 
 /* Finishes the trace and analyses it; the sums hold whatever is in it. */
-static inline struct findings *diagnose(struct trace_builder *b, const char *window)
+static inline struct findings *diagnose_lossy(struct trace_builder *b, const char *window,
+					      double max_loss_percent)
 {
 	const struct analyze_opts opts = { .window = window,
 					   .flames = true,
-					   .max_loss_percent = 1 };
+					   .max_loss_percent = max_loss_percent };
 	struct findings *f = NULL;
 
 	assert_int_equal(tb__finish(b), 0);
@@ -192,6 +193,11 @@ static inline struct findings *diagnose(struct trace_builder *b, const char *win
 	assert_non_null(f);
 	assert_true(sums_hold(f));
 	return f;
+}
+
+static inline struct findings *diagnose(struct trace_builder *b, const char *window)
+{
+	return diagnose_lossy(b, window, 1);
 }
 
 #endif
