@@ -55,8 +55,9 @@ scenario() {
 		;;
 	aged) # the whole memory and fsync, on a file system whose free space is crumbs. Small block
 		# groups: 1088 of them, as on 136 GB. No wbt: it would hide the allocator behind thousands
-		# of small requests. All snapshots stay, or the first ones' whole extents come back.
-		MODE=full GAP=1s FSYNC=yes MEMORY=128M KEEP=16 DROP_CACHE=--drop-cache
+		# of small requests. All snapshots stay, or the first ones' whole extents come back. The gap
+		# leaves room for allocating the next file among the crumbs.
+		MODE=full GAP=2.5s FSYNC=yes MEMORY=128M KEEP=16 DROP_CACHE=--drop-cache
 		DISK=fast DISK_SIZE=4352M AGED_SIZE=3840M MKFS_OPTS="-g 1024"
 		RATE_BITS=0 REQUEST_KB= DIRTY_LIMIT= WBT_USEC=0
 		;;
