@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-/* Without a step: pauses shorter than this, or spent mostly at work, are no anomaly. */
+/* Mostly stalls; and without a step: shorter pauses, or such as are mostly work, are no anomaly. */
 #define HELD_MIN_NS    50e6
 #define HELD_MIN_SHARE 0.5
 
@@ -28,16 +28,31 @@ static double stalled_share(const struct contrast *c)
 	return share;
 }
 
+/* The largest row that is a stall; NULL = there is none. */
+static const struct cause_row *top_stall(const struct contrast *c)
+{
+	for (size_t i = 0; i < vec__cnt(&c->rows); i++)
+		if (!is_work(VEC_AT(&c->rows, struct cause_row, i)->cause))
+			return VEC_AT(&c->rows, struct cause_row, i);
+	return NULL;
+}
+
+/*
+ * Stalls come under many names (a journal, a throttle, pages under writeback) and work under few:
+ * where most of it is stalls, the largest of these is the cause, and not a larger piece of work.
+ */
 static const struct cause_row *top_cause(const struct contrast *c)
 {
 	const struct cause_row *top = vec__cnt(&c->rows) ? VEC_AT(&c->rows, struct cause_row, 0)
 							 : NULL;
 
-	if (!top || c->kind == CONTRAST_GROWTH)
-		return top;
-	if (c->slow_ns < HELD_MIN_NS || stalled_share(c) < HELD_MIN_SHARE || is_work(top->cause))
+	if (!top)
 		return NULL;
-	return top;
+	if (c->kind == CONTRAST_GROWTH)
+		return stalled_share(c) >= HELD_MIN_SHARE ? top_stall(c) : top;
+	if (c->slow_ns < HELD_MIN_NS || stalled_share(c) < HELD_MIN_SHARE)
+		return NULL;
+	return top_stall(c);
 }
 
 /* Does a second, independent kind of record say the same as the stack? */

@@ -274,52 +274,60 @@ static void say_held(struct text *t, const struct findings *f, const struct cont
 	    title_of(top->cause));
 }
 
-/* "the fsync of diff-6.bin (412 KB) took 2.4 s behind 268 MB that were dirty on 7:0" */
+/* "In window 6 the fsync of diff-6.bin (412 KB written) took 2.4 s, behind 268 MB ..." */
 static void say_story(struct text *t, const struct findings *f, const struct contrast *c,
 		      const struct cause_row *top)
 {
 	bool io = !strncmp(top->cause, "io.", 3) || !strncmp(top->cause, "jbd2.", 5) ||
-		  !strncmp(top->cause, "fs.", 3) || !strncmp(top->cause, "writeback.", 10);
+		  !strncmp(top->cause, "fs.writeback", 12) ||
+		  !strncmp(top->cause, "writeback.", 10);
 	const struct finding_window *w = NULL;
 	const struct finding_file *file = io ? longest_fsync(f, c->kind == CONTRAST_NONE, &w)
 					     : NULL;
+	bool behind = io && c->slow.old_bytes;
 	char a[NUM], b[NUM];
 
 	if (file)
-		add(t, ": in window %u the fsync of %s (%s written) took %s", w->index,
+		add(t, "In window %u the fsync of %s (%s written) took %s", w->index,
 		    file->path[0] ? base_name(file->path) : "an unnamed file",
 		    format_bytes(file->bytes_written, a, NUM), ms((double)file->fsync_ns, b));
-	if (io && c->slow.old_bytes)
+	if (behind)
 		add(t, "%s %s of earlier writes per window that %u:%u had to complete",
-		    file ? ", behind" : ": it waits behind",
-		    format_bytes(c->slow.old_bytes, a, NUM), c->slow.carry_dev >> 20,
-		    c->slow.carry_dev & 0xfffff);
-	if (top->carry_ns)
-		add(t, " (carry-over %s per window)", ms((double)top->carry_ns, a));
-	add(t, ". ");
+		    file ? ", behind" : "It waits behind", format_bytes(c->slow.old_bytes, a, NUM),
+		    c->slow.carry_dev >> 20, c->slow.carry_dev & 0xfffff);
+	if ((file || behind) && top->carry_ns)
+		add(t, " (carry-over %s)", ms((double)top->carry_ns, a));
+	if (file || behind)
+		add(t, ". ");
 }
 
-static void say_second(struct text *t, const struct contrast *c, const struct cause_row *top)
+/* What else has a part worth naming; two at most, as the ledger has them all. */
+static void say_others(struct text *t, const struct contrast *c, const struct cause_row *top)
 {
-	for (size_t i = 0; i < vec__cnt(&c->rows); i++) {
+	int said = 0;
+
+	for (size_t i = 0; i < vec__cnt(&c->rows) && said < 2; i++) {
 		const struct cause_row *r = VEC_AT(&c->rows, struct cause_row, i);
 
-		if (r == top)
+		if (r == top || r->share < 0.1)
 			continue;
-		if (r->share >= 0.1)
-			add(t, "%.0f %% is %s. ", 100 * r->share, r->cause);
-		return;
+		add(t, "%s%.0f %% %s", said++ ? ", " : "; ", 100 * r->share, r->cause);
 	}
 }
 
-static void say_rejected(struct text *t, const struct findings *f)
+/* The alternatives that people suspect first; the findings list all, with what rejects each. */
+static void say_rejected(struct text *t, const struct findings *f, const struct contrast *c)
 {
-	for (size_t i = 0; i < f->verdict.rejected_cnt; i++) {
-		const struct finding_rejected *r = &f->verdict.rejected[i];
+	static const char *const suspects[] = { "user.cpu", "ext4.alloc", "futex.contended" };
+	char a[NUM];
+	int said = 0;
 
-		add(t, "%s%s (%s)", i ? ", " : "Not the cause: ", r->cause, r->why);
-	}
-	if (f->verdict.rejected_cnt)
+	for (size_t i = 0; i < sizeof(suspects) / sizeof(suspects[0]); i++)
+		for (size_t k = 0; k < f->verdict.rejected_cnt; k++)
+			if (!strcmp(f->verdict.rejected[k].cause, suspects[i]))
+				add(t, "%s%s (%s)", said++ ? ", " : "Not the cause: ", suspects[i],
+				    ms(contrast__slow_ns(c, suspects[i]), a));
+	if (said)
 		add(t, ". ");
 }
 
@@ -352,9 +360,10 @@ int verdict__say(struct analysis *a, const struct contrast *c, const struct caus
 			say_growth(&t, f, c, top);
 		else
 			say_held(&t, f, c, top);
+		say_others(&t, c, top);
+		add(&t, ". ");
 		say_story(&t, f, c, top);
-		say_second(&t, c, top);
-		say_rejected(&t, f);
+		say_rejected(&t, f, c);
 		add(&t, "Seen in %u of %u %swindows.", top->seen, c->slow_cnt,
 		    c->kind == CONTRAST_GROWTH ? "slow " : "");
 	}

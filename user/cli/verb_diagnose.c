@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../reports/escape.h"
 #include "../../reports/json.h"
+#include "../../reports/summary.h"
 #include "../analyze/analyze.h"
 #include "../log.h"
 #include "params.h"
@@ -60,27 +62,53 @@ static struct style pick_style(void)
 	return (struct style){ "", "", "", "" };
 }
 
+/*
+ * Writes at most `bytes` of a text that may hold names from the trace: what a terminal would take
+ * as a command of its own is replaced. Returns the columns.
+ */
+static size_t print_text(const char *text, size_t bytes)
+{
+	const char *end = text + bytes;
+	size_t columns = 0;
+
+	while (text < end && *text) {
+		uint32_t c = utf8_next(&text);
+
+		utf8_put(stdout, c < 0x20 || (c >= 0x7f && c < 0xa0) ? UTF8_REPLACEMENT : c);
+		columns++;
+	}
+	return columns;
+}
+
 /* Breaks at spaces; a word longer than the line stands alone. */
 static void print_wrapped(const char *text, const char *first, const char *rest)
 {
-	size_t column = strlen(first);
+	size_t column = print_text(first, strlen(first));
 	bool begin = true;
 
-	fputs(first, stdout);
 	while (*text) {
 		size_t word = strcspn(text, " \n");
 
 		if (!begin && column + 1 + word > WIDTH) {
-			printf("\n%s", rest);
-			column = strlen(rest);
+			putchar('\n');
+			column = print_text(rest, strlen(rest));
 			begin = true;
 		}
-		printf("%s%.*s", begin ? "" : " ", (int)word, text);
-		column += word + !begin;
+		if (!begin)
+			putchar(' ');
+		column += print_text(text, word) + !begin;
 		begin = false;
 		text += word;
 		text += strspn(text, " \n");
 	}
+	putchar('\n');
+}
+
+/* A line to copy is never broken. */
+static void print_line(const char *head, const char *line)
+{
+	fputs(head, stdout);
+	print_text(line, strlen(line));
 	putchar('\n');
 }
 
@@ -116,14 +144,10 @@ static void print_verdict(const struct findings *f, const struct style *s)
 static void print_curve(const struct findings *f, const struct style *s)
 {
 	double longest = longest_pause(f);
-	char ns[32], bar[BAR + 1];
+	char ns[32], bar[BAR + 1], headline[HEADLINE_SIZE];
 
-	printf("\n%spauses%s  %s", s->bold, s->off, curve_verdict_name(f->curve.verdict));
-	if (f->curve.verdict == CURVE_STEPPED)
-		printf(" at window %u, %.1fx (95 %% bounds %.1f to %.1f), p %.4f",
-		       f->curve.at_window, f->curve.ratio, f->curve.ratio_lower95,
-		       f->curve.ratio_upper95, f->curve.p);
-	putchar('\n');
+	printf("\n%spauses%s\n", s->bold, s->off);
+	print_wrapped(curve_headline(headline, &f->curve), "  ", "    ");
 	for (size_t i = 0; i < f->windows_cnt && i < MAX_WINDOWS; i++) {
 		const struct finding_window *w = &f->windows[i];
 		int len = (int)(BAR * pause_ns(w) / longest + 0.5);
@@ -272,11 +296,12 @@ static void print_advice(const struct findings *f, const struct style *s)
 		snprintf(head, sizeof(head), "  %-9.20s ",
 			 strcmp(a->mitigation, "none") ? a->mitigation : "but");
 		print_wrapped(a->why, head, "            ");
-		/* Lines to copy are never broken. */
 		if (a->command[0])
-			printf("              $ %s\n", a->command);
-		if (a->undo[0])
-			printf("      %sundo%s    $ %s\n", s->dim, s->off, a->undo);
+			print_line("              $ ", a->command);
+		if (a->undo[0]) {
+			printf("      %sundo%s", s->dim, s->off);
+			print_line("    $ ", a->undo);
+		}
 	}
 }
 

@@ -63,14 +63,57 @@ static void verdict_comes_first(void **state)
 	assert_int_equal(DIAGNOSE(text, (char *)tb__path(b)), FP_EXIT_OK);
 	assert_int_equal(strncmp(text, "io.throttle.wbt", 15), 0);
 	assert_non_null(strstr(text, "Pauses grew"));
-	assert_non_null(strstr(text, "stepped at window 3"));
+	assert_non_null(strstr(text, "STEPPED at window 3"));
 	assert_non_null(strstr(text, "not the cause"));
 	assert_non_null(strstr(text, "$ flatpause fix apply --mitigation memfd /mnt"));
 	assert_non_null(strstr(text, "$ flatpause fix revert"));
 	assert_non_null(strstr(text, "0 lost"));
 	assert_null(strstr(text, "INCOMPLETE"));
+	assert_null(strstr(text, "p = 0.0000"));
+	assert_null(strstr(text, "inf"));
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
 		assert_true(strlen(line) < 80);
+	tb__free(b);
+}
+
+/* The text is what is read first: five lines at most, the whole list stands below it. */
+static void text_is_short(void **state)
+{
+	struct trace_builder *b = sweep(0);
+	const char *from, *to;
+	int lines = 0;
+
+	assert_int_equal(tb__finish(b), 0);
+	assert_int_equal(DIAGNOSE(text, (char *)tb__path(b)), FP_EXIT_OK);
+	from = strstr(text, "\n\n");
+	assert_non_null(from);
+	to = strstr(from + 2, "\n\n");
+	assert_non_null(to);
+	for (const char *p = from + 2; p <= to; p++)
+		lines += *p == '\n';
+	assert_in_range(lines, 1, 5);
+	tb__free(b);
+}
+
+/* A name that would move the cursor, clear the screen or colour the rest does not reach it. */
+static void hostile_names(void **state)
+{
+	struct trace_builder *b = tb__open(NULL, 4);
+
+	story_begin(b);
+	for (int i = 1; i <= 8; i++) {
+		story_fsync(b, i * SECOND, (i < 3 ? 9 : 400 + i) * TB_MS, WBT_SLEEP);
+		tb_rename(b, API, "/mnt/snap-3/memory.bin", "/mnt/evil\x1b[2J\x9b\xc2\x9b\a\n.bin",
+			  0);
+	}
+	tb_at(b, 9 * SECOND);
+	assert_int_equal(tb__finish(b), 0);
+	assert_int_equal(DIAGNOSE(text, (char *)tb__path(b)), FP_EXIT_OK);
+	assert_non_null(strstr(text, "evil"));
+	assert_non_null(strstr(text, "[2J"));
+	for (const char *p = text; *p; p++)
+		assert_true(*p == '\n' || (unsigned char)*p >= ' ');
+	assert_null(strstr(text, "\xc2\x9b"));
 	tb__free(b);
 }
 
@@ -149,7 +192,8 @@ static void same_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(verdict_comes_first), cmocka_unit_test(json_sums),
+		cmocka_unit_test(verdict_comes_first), cmocka_unit_test(text_is_short),
+		cmocka_unit_test(hostile_names),       cmocka_unit_test(json_sums),
 		cmocka_unit_test(cut_trace),	       cmocka_unit_test(too_much_lost),
 		cmocka_unit_test(bad_words),	       cmocka_unit_test(same_bytes),
 	};

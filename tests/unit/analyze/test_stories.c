@@ -175,6 +175,46 @@ static void branch_alloc(struct trace_builder *b, uint64_t t0, uint64_t alloc_ns
 	story_resume(b, t0, t + 100 * TB_US);
 }
 
+/* Half a dozen stalls under three names, and copying that took longer too: no verdict of "copying". */
+static void many_stalls_outweigh_work(void **state)
+{
+	static const char *const stacks[] = { WBT_SLEEP, WRITEBACK_SLEEP, DIRTY_SLEEP };
+	struct trace_builder *b = tb__open(NULL, 4);
+	struct findings *f;
+
+	story_begin(b);
+	for (int i = 1; i <= BRANCHES; i++) {
+		uint64_t t0 = 3 * i * SECOND, part = (i < SLOW_AT ? 8 : 200) * TB_MS,
+			 t = t0 + 600 * TB_US;
+
+		story_pause(b, t0);
+		tb_at(b, t + part * 5 / 4); /* on the CPU all the while, in one write */
+		tb_syscall(b, VMM, FP_SYS_WRITE, t, 12, 256 << 20);
+		t += part * 5 / 4;
+		for (int k = 0; k < 3; k++) {
+			tb_at(b, t + 50 * TB_US);
+			tb_block(b, VMM, TB_UNINTERRUPTIBLE);
+			t += 50 * TB_US + part;
+			tb_at(b, t);
+			tb_wake_io(b, VMM, 7);
+			tb_resume(b, VMM, stacks[k], 0);
+		}
+		tb_at(b, t + 50 * TB_US);
+		tb_syscall(b, VMM, FP_SYS_FSYNC, t - 3 * part, 12, 0);
+		story_resume(b, t0, t + 100 * TB_US);
+	}
+	tb_at(b, (3 * BRANCHES + 3) * SECOND);
+	f = diagnose(b, "auto");
+	assert_true(ledger_ns(&f->windows[5], "fs.copy") >
+		    ledger_ns(&f->windows[5], "io.throttle.wbt"));
+	assert_string_equal(f->verdict.cause, "fs.writeback_wait");
+	assert_non_null(strstr(f->verdict.text, "fs.copy"));
+	assert_true(f->verdict.share < 0.3);
+	assert_string_equal(advice_of(f, 0), "memfd");
+	findings__free(f);
+	tb__free(b);
+}
+
 static void mballoc_story(void **state)
 {
 	struct trace_builder *b = tb__open(NULL, 4);
@@ -325,11 +365,17 @@ static void no_carry_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(wbt_story),	 cmocka_unit_test(passive_futexes),
-		cmocka_unit_test(parked_vcpus),	 cmocka_unit_test(dirty_story),
-		cmocka_unit_test(mballoc_story), cmocka_unit_test(flat_curve_has_no_cause),
-		cmocka_unit_test(all_slow),	 cmocka_unit_test(extents_lost),
-		cmocka_unit_test(extents_kept),	 cmocka_unit_test(carry_over),
+		cmocka_unit_test(wbt_story),
+		cmocka_unit_test(passive_futexes),
+		cmocka_unit_test(parked_vcpus),
+		cmocka_unit_test(dirty_story),
+		cmocka_unit_test(mballoc_story),
+		cmocka_unit_test(many_stalls_outweigh_work),
+		cmocka_unit_test(flat_curve_has_no_cause),
+		cmocka_unit_test(all_slow),
+		cmocka_unit_test(extents_lost),
+		cmocka_unit_test(extents_kept),
+		cmocka_unit_test(carry_over),
 		cmocka_unit_test(no_carry_over),
 	};
 
