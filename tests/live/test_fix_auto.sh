@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# The loop with real sweeps on a small ext4: whatever it concludes, it says so and leaves order.
+. "$(dirname "$0")/fix_lib.sh"
+flatpause=$(realpath "$out")/flatpause
+
+new_fs 300M
+head -c $((8 << 20)) /dev/urandom >"$work/a"
+cat >"$work/branch" <<'BRANCH'
+#!/bin/sh
+set -e
+n=1
+while [ -e "$1/snap-$n" ]; do n=$((n + 1)); done
+mkdir "$1/snap-$n"
+sleep 0.002
+truncate -s 8M "$1/snap-$n/memory.bin"
+exec dd if="$2" of="$1/snap-$n/memory.bin" bs=1M conv=notrunc,fsync status=none
+BRANCH
+chmod +x "$work/branch"
+mkdir "$work/ram"
+branch=("$work/branch" "$mnt" "$work/a")
+
+check "without --apply: the plan" says "nothing was run or changed" "$fixer" auto --dir "$mnt" \
+	-- "${branch[@]}"
+check "and nothing else" nothing_left
+check "no directory: usage" exits_with 2 "$fixer" auto --apply -- true
+check "no command: usage" exits_with 2 "$fixer" auto --apply --dir "$mnt"
+check "unknown mitigation: usage" exits_with 2 "$fixer" auto --mitigations x --dir "$mnt" -- true
+
+timeout 60 "$flatpause" sweep -n 1 --window exec -o "$work/probe.fpt" -- true >&2
+status=$?
+if [ $status -eq 3 ]; then
+	skip "the loop" "flatpause cannot record on this host"
+	done_testing
+fi
+check "a sweep records" equals $status 0
+check "plan of a trace" says "nothing was changed" "$fixer" plan "$work/probe.fpt" --dir "$mnt"
+check "plan --json" eval '"$fixer" plan --json "$work/probe.fpt" | jq -e .steps >/dev/null'
+check "plan of no trace fails" not "$fixer" plan "$work/a"
+check "plan left nothing" nothing_left
+
+auto() {
+	timeout 150 "$fixer" auto --apply --dir "$mnt" -n 4 --gap 200ms --window exec \
+		--scenario test -o "$work/out" "$@"
+}
+auto --try-all --between "rm -rf $mnt/snap-* $work/ram/snap-*" \
+	--control-command "$work/branch $work/ram $work/a" -- "${branch[@]}" >"$work/said"
+status=$?
+cat "$work/said" >&2
+check "the loop ends with 0, 5 or 7" eval '[ $status -eq 0 ] || [ $status -eq 5 ] || [ $status -eq 7 ]'
+check "all arms are in the summary" equals "$(jq -r '.scenarios.test.arms | keys | join(" ")' \
+	"$work/out/summary.json")" "before control fallocate memfd"
+check "with four pauses each" equals "$(jq '[.scenarios.test.arms[].values_ms | length] | unique[0]' \
+	"$work/out/summary.json")" 4
+check "with what became of the files" equals "$(jq '.scenarios.test.arms.fallocate.files | length' \
+	"$work/out/summary.json")" 4
+check "a report is there" test -s "$work/out/report.html"
+kept=$(jq -r .scenarios.test.kept "$work/out/summary.json")
+if [ "$status" -eq 0 ] && [ "$kept" != none ]; then
+	check "what was kept is in force" says "$kept" "$fixer" status
+else
+	check "what was not kept is not in force" says "no mitigation is in force" "$fixer" status
+fi
+revert
+check "nothing is left" nothing_left
+
+# the BRANCH command fails: said, rolled back
+check "a BRANCH that fails is no success" not auto --force -- false
+check "nothing is left of it" nothing_left
+# interrupted in the middle
+"$fixer" auto --apply --dir "$mnt" -n 4 --gap 200ms --window exec -o "$work/out" --force --try-all \
+	-- "${branch[@]}" >&2 &
+loop=$!
+sleep 4
+kill -TERM $loop
+wait $loop
+check "interrupted: not a success" not equals $? 0
+check "interrupted: nothing is in force" says "no mitigation is in force" "$fixer" status
+check "interrupted: nothing is left" nothing_left
+done_testing
