@@ -233,6 +233,7 @@ static int verify(struct loop *l, const char *label)
 			       status);
 	json_object_set(arm, "text", json_object_get(result, "text"));
 	json_object_set(arm, "flattened", json_object_get(result, "flattened"));
+	json_object_set(arm, "outcome", json_object_get(result, "outcome"));
 	json_decref(result);
 	if (status == FP_EXIT_INCONCLUSIVE)
 		l->inconclusive = true;

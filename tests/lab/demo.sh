@@ -66,8 +66,8 @@ say_comparison() { # SUMMARY
 			| "\($arm)\t\($values | map(ms) | join(" "))\t\($late | ms)\t"
 			  + (if $arm == "before" or $late == null or $late == 0 then "" else
 				"\($before / $late * 10 | round / 10)x lower" end)
-			  + (if .value.flattened == true then ", flat now"
-			     elif .value.flattened == false then ", not flattened" else "" end)),
+			  + ({flattened: ", flat now", not_flattened: ", not flattened",
+			      inconclusive: ", not decided"}[.value.outcome // ""] // "")),
 		  "\n\t\($v.kept)\t\($v.flattened)"' "$1" |
 		awk -F'\t' '
 			NF >= 4 { printf "%-10s %s\n%-10s median of windows 3-10: %s ms%s\n", $1, $2, "", $3, ($4 == "" ? "" : ", " $4); next }
