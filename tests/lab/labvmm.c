@@ -253,6 +253,20 @@ static int block_signals(sigset_t *ending)
 	return 0;
 }
 
+static int serve(struct vmm *vmm, struct api *api)
+{
+	const char *pidfile = vmm->cfg->pidfile;
+	int err = pidfile ? write_pidfile(pidfile) : 0, run_err;
+
+	if (err)
+		kill(getpid(), SIGTERM); /* ends the API thread, which ends the loop below */
+	run_err = run_vmm(vmm);
+	pthread_join(api->thread, NULL);
+	if (pidfile)
+		unlink(pidfile);
+	return err ? err : run_err;
+}
+
 static int run(const struct cfg *cfg)
 {
 	struct vmm vmm = { .cfg = cfg, .kick_fd = -1 };
@@ -263,41 +277,31 @@ static int run(const struct cfg *cfg)
 	if (!api)
 		return log_err(-ENOMEM, "no memory");
 	err = block_signals(&ending);
-	if (!err) {
-		err = guest__init(&vmm.guest, cfg->memory_bytes, cfg->dirty_pages, cfg->seed);
-		if (err)
-			log_err(err, "cannot make %zu bytes of guest memory with %u dirty pages",
-				(size_t)cfg->memory_bytes, cfg->dirty_pages);
-	}
 	if (err)
 		goto out_api;
+	err = guest__init(&vmm.guest, cfg->memory_bytes, cfg->dirty_pages, cfg->seed);
+	if (err) {
+		log_err(err, "cannot make %zu bytes of guest memory with %u dirty pages",
+			(size_t)cfg->memory_bytes, cfg->dirty_pages);
+		goto out_api;
+	}
 	vmm.kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vmm.kick_fd < 0 || channel__init(&vmm.requests) || channel__init(&vmm.replies))
+	if (vmm.kick_fd < 0 || channel__init(&vmm.requests) || channel__init(&vmm.replies)) {
 		err = log_err(-ENOMEM, "cannot make the channels");
-	if (!err)
-		err = start_vcpus(&vmm);
-	if (!err)
+		goto out_guest;
+	}
+	err = start_vcpus(&vmm);
+	if (!err) {
 		err = api__start(api, &vmm, &ending);
-	if (err)
-		goto out; /* main returns: the threads go with the process */
-	if (cfg->pidfile)
-		err = write_pidfile(cfg->pidfile);
-	if (err)
-		kill(getpid(), SIGTERM); /* ends the API thread, which ends the loop below */
-	if (!err)
-		err = run_vmm(&vmm);
-	else
-		run_vmm(&vmm);
-	pthread_join(api->thread, NULL);
-	stop_vcpus(&vmm);
-	if (cfg->pidfile)
-		unlink(cfg->pidfile);
-out:
-	api__close(api);
+		if (!err)
+			err = serve(&vmm, api);
+		api__close(api);
+	}
+	stop_vcpus(&vmm); /* they use what stands on this stack */
+out_guest:
 	if (vmm.kick_fd >= 0)
 		close(vmm.kick_fd);
-	if (!vmm.vcpu_cnt)
-		guest__destroy(&vmm.guest);
+	guest__destroy(&vmm.guest);
 out_api:
 	free(api);
 	return err;
