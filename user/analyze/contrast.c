@@ -71,32 +71,52 @@ static int no_curve(struct findings *f, double *values, uint32_t sweeps, uint32_
 			    windows == 1 ? "" : "s");
 }
 
+/* Largest and smallest pause of the windows with one index, over the sweeps. */
+struct range {
+	double least, most;
+};
+
+static struct range *ranges_by_index(const struct findings *f, uint32_t windows)
+{
+	struct range *r = calloc((size_t)windows + 1, sizeof(*r));
+
+	for (uint32_t i = 0; r && i <= windows; i++)
+		r[i] = (struct range){ .least = INFINITY, .most = 0 };
+	for (size_t i = 0; r && i < f->windows_cnt; i++) {
+		const struct finding_window *w = &f->windows[i];
+		uint32_t at = w->index < windows ? w->index : windows;
+
+		r[at].least = fmin(r[at].least, value_ms(w));
+		r[at].most = fmax(r[at].most, value_ms(w));
+	}
+	return r;
+}
+
 /*
  * The window from which on every pause is longer than every one before it, by the widest margin;
  * 0 = there is none. A single late window is no regime.
  */
-static uint32_t widest_split(const struct findings *f, uint32_t windows)
+static int widest_split(const struct findings *f, uint32_t windows, uint32_t *at)
 {
-	double best = SPLIT_RATIO;
-	uint32_t at = 0;
+	struct range *r = ranges_by_index(f, windows);
+	double best = SPLIT_RATIO, early = 0;
 
+	*at = 0;
+	if (!r)
+		return -ENOMEM;
+	for (uint32_t i = windows; i > 0; i--)
+		r[i - 1].least = fmin(r[i - 1].least, r[i].least);
 	for (uint32_t s = 2; s < windows; s++) {
-		double early = 0, late = INFINITY;
+		double late = r[s].least;
 
-		for (size_t i = 0; i < f->windows_cnt; i++) {
-			const struct finding_window *w = &f->windows[i];
-
-			if (w->index < s && value_ms(w) > early)
-				early = value_ms(w);
-			if (w->index >= s && value_ms(w) < late)
-				late = value_ms(w);
-		}
+		early = fmax(early, r[s - 1].most);
 		if (early > 0 && late / early >= best && late - early >= SPLIT_MIN_MS) {
 			best = late / early;
-			at = s;
+			*at = s;
 		}
 	}
-	return at;
+	free(r);
+	return 0;
 }
 
 static int compare_doubles(const void *x, const void *y)
@@ -126,11 +146,13 @@ static double median_ms(const struct findings *f)
  * A step is what the curve says. Where that has too few windows to say it, a split counts that
  * parts all early pauses from all late ones; single windows far above the median are spikes.
  */
-static void mark_slow(struct findings *f)
+static int mark_slow(struct findings *f)
 {
-	bool stepped = f->curve.verdict == CURVE_STEPPED;
-	uint32_t at = stepped ? f->curve.at_window : widest_split(f, f->curve.windows);
 	double limit = SPIKE_RATIO * median_ms(f);
+	uint32_t at = f->curve.at_window;
+
+	if (f->curve.verdict != CURVE_STEPPED && widest_split(f, f->curve.windows, &at))
+		return -ENOMEM;
 
 	for (size_t i = 0; i < f->windows_cnt; i++) {
 		struct finding_window *w = &f->windows[i];
@@ -139,6 +161,7 @@ static void mark_slow(struct findings *f)
 		w->spike = !w->slow && f->windows_cnt > 2 && value_ms(w) > limit &&
 			   value_ms(w) - limit / SPIKE_RATIO >= SPLIT_MIN_MS;
 	}
+	return 0;
 }
 
 int verdict__curve(struct analysis *a)
@@ -158,9 +181,7 @@ int verdict__curve(struct analysis *a)
 		values = NULL;
 	}
 	free(values);
-	if (!err)
-		mark_slow(f);
-	return err;
+	return err ? err : mark_slow(f);
 }
 
 /* ---- means ---- */

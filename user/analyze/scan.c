@@ -11,6 +11,7 @@
 #include "signals.h"
 
 #define MAX_OPEN_FILES 4096
+#define MAX_CPUS       65536 /* more say what they lost only in damaged input */
 
 /* ---- targets ---- */
 
@@ -91,9 +92,9 @@ static int compare_lost(const void *a, const void *b)
 {
 	const struct lost_range *x = a, *y = b;
 
-	if (x->from_ns != y->from_ns)
-		return x->from_ns < y->from_ns ? -1 : 1;
-	return x->cpu < y->cpu ? -1 : x->cpu > y->cpu;
+	if (x->cpu != y->cpu)
+		return x->cpu < y->cpu ? -1 : 1;
+	return x->from_ns < y->from_ns ? -1 : x->from_ns > y->from_ns;
 }
 
 static void add_lost(struct scan *s, uint32_t cpu, uint64_t from, uint64_t to, uint64_t records)
@@ -110,93 +111,118 @@ static void add_lost(struct scan *s, uint32_t cpu, uint64_t from, uint64_t to, u
 	*l = (struct lost_range){ .from_ns = from, .to_ns = to, .records = records, .cpu = cpu };
 }
 
-/* What was lost at the very end has no record behind it that says so: the totals do. */
-static void add_final_losses(struct scan *s, struct trace_reader *r)
+/* Ranges of one CPU that touch become one: sorted, apart from each other, so that they can be searched. */
+static void merge_lost(struct vec *ranges)
 {
-	const struct rec_loss *loss;
-	size_t size;
-
-	for (uint32_t n = 0; (loss = trace_reader__chunk(r, REC_LOSS, n, &size)); n++)
-		for (size_t i = 0; i < size / sizeof(*loss); i++) {
-			uint64_t seen = 0, last = loss[i].first_ns;
-
-			for (size_t k = 0; k < vec__cnt(&s->lost_cpu); k++) {
-				const struct lost_range *l = VEC_AT(&s->lost_cpu, struct lost_range,
-								    k);
-
-				if (l->cpu != loss[i].cpu)
-					continue;
-				seen += l->records;
-				last = l->to_ns > last ? l->to_ns : last;
-			}
-			if (loss[i].records <= seen)
-				continue;
-			add_lost(s, loss[i].cpu, last,
-				 loss[i].last_ns > last ? loss[i].last_ns : s->end_ns,
-				 loss[i].records - seen);
-		}
-}
-
-static void sort_losses(struct scan *s)
-{
-	size_t cnt = vec__cnt(&s->lost_cpu);
+	size_t cnt = vec__cnt(ranges), kept = 0;
 	struct lost_range *all;
 
 	if (!cnt)
 		return;
-	all = VEC_AT(&s->lost_cpu, struct lost_range, 0);
+	all = VEC_AT(ranges, struct lost_range, 0);
 	qsort(all, cnt, sizeof(*all), compare_lost);
-	for (size_t i = 0; i < cnt; i++) {
-		struct lost_range *last = vec__cnt(&s->lost) ? VEC_LAST(&s->lost, struct lost_range)
-							     : NULL;
+	for (size_t i = 1; i < cnt; i++) {
+		struct lost_range *last = &all[kept];
 
-		s->lost_records += all[i].records;
-		if (last && all[i].from_ns <= last->to_ns) {
-			last->to_ns = all[i].to_ns > last->to_ns ? all[i].to_ns : last->to_ns;
+		if (all[i].cpu != last->cpu || all[i].from_ns > last->to_ns) {
+			all[++kept] = all[i];
 			continue;
 		}
-		last = VEC_PUSH(&s->lost, struct lost_range);
-		if (last)
-			*last = all[i];
-		else
-			s->no_memory = true;
+		last->to_ns = all[i].to_ns > last->to_ns ? all[i].to_ns : last->to_ns;
+		last->records += all[i].records;
 	}
+	ranges->end = ranges->head + kept + 1;
+}
+
+/* The first range of `cpu` that ends after `ns`, or the place where it would stand. */
+static size_t lost_after(const struct vec *v, uint32_t cpu, uint64_t ns)
+{
+	size_t lo = 0, hi = vec__cnt(v);
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct lost_range *l = VEC_AT(v, struct lost_range, mid);
+
+		if (l->cpu < cpu || (l->cpu == cpu && l->to_ns <= ns))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* What was lost at the very end has no record behind it that says so: the totals do. */
+static void add_final_loss(struct scan *s, const struct rec_loss *loss, size_t told)
+{
+	uint64_t seen = 0, last = loss->first_ns;
+
+	for (size_t i = lost_after(&s->lost_cpu, loss->cpu, 0); i < told; i++) {
+		const struct lost_range *l = VEC_AT(&s->lost_cpu, struct lost_range, i);
+
+		if (l->cpu != loss->cpu)
+			break;
+		seen += l->records;
+		last = l->to_ns > last ? l->to_ns : last;
+	}
+	if (loss->records > seen)
+		add_lost(s, loss->cpu, last, loss->last_ns > last ? loss->last_ns : s->end_ns,
+			 loss->records - seen);
+}
+
+static void add_final_losses(struct scan *s, struct trace_reader *r)
+{
+	size_t size, told = vec__cnt(&s->lost_cpu), all = 0;
+	const struct rec_loss *loss;
+
+	for (uint32_t n = 0; (loss = trace_reader__chunk(r, REC_LOSS, n, &size)); n++)
+		for (size_t i = 0; i < size / sizeof(*loss) && all++ < MAX_CPUS; i++)
+			add_final_loss(s, &loss[i], told);
+}
+
+static void sort_losses(struct scan *s, struct trace_reader *r)
+{
+	merge_lost(&s->lost_cpu);
+	add_final_losses(s, r);
+	merge_lost(&s->lost_cpu);
+	for (size_t i = 0; i < vec__cnt(&s->lost_cpu); i++) {
+		struct lost_range *l = VEC_PUSH(&s->lost, struct lost_range);
+
+		if (!l) {
+			s->no_memory = true;
+			return;
+		}
+		*l = *VEC_AT(&s->lost_cpu, struct lost_range, i);
+		l->cpu = UINT32_MAX;
+		s->lost_records += l->records;
+	}
+	merge_lost(&s->lost);
 }
 
 const struct lost_range *scan__lost(const struct scan *s, uint32_t cpu, uint64_t ns, uint64_t to)
 {
 	const struct vec *v = cpu == UINT32_MAX ? &s->lost : &s->lost_cpu;
-	size_t lo = 0, hi = vec__cnt(v);
+	size_t i = lost_after(v, cpu, ns);
+	const struct lost_range *l = i < vec__cnt(v) ? VEC_AT(v, struct lost_range, i) : NULL;
 
-	if (cpu == UINT32_MAX) { /* apart from each other, so their ends are sorted too */
-		while (lo < hi) {
-			size_t mid = lo + (hi - lo) / 2;
-
-			if (VEC_AT(v, struct lost_range, mid)->to_ns <= ns)
-				lo = mid + 1;
-			else
-				hi = mid;
-		}
-	}
-	for (size_t i = lo; i < vec__cnt(v); i++) {
-		const struct lost_range *l = VEC_AT(v, struct lost_range, i);
-
-		if (l->from_ns >= to)
-			break;
-		if (l->to_ns > ns && (cpu == UINT32_MAX || l->cpu == cpu))
-			return l;
-	}
-	return NULL;
+	return l && l->cpu == cpu && l->from_ns < to ? l : NULL;
 }
 
 /* ---- files ---- */
 
+/* The run that `ns` lies in; -1 = none. One command runs at a time. */
 static int run_index(const struct scan *s, uint64_t ns)
 {
-	for (uint32_t i = 0; i < s->runs_cnt; i++)
-		if (s->runs[i].begin_ns <= ns && ns < s->runs[i].end_ns)
-			return i;
-	return -1;
+	uint32_t lo = 0, hi = s->runs_cnt;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (s->runs[mid].begin_ns <= ns)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && ns < s->runs[lo - 1].end_ns ? (int)lo - 1 : -1;
 }
 
 static void note_activity(struct scan *s, uint32_t tid, uint64_t begin, uint64_t end)
@@ -353,6 +379,13 @@ static int take(struct scan *s, const struct trace_event *e, struct stacks *stac
 	return s->no_memory ? -ENOMEM : 0;
 }
 
+static int compare_runs(const void *a, const void *b)
+{
+	const struct rec_run *x = a, *y = b;
+
+	return x->begin_ns < y->begin_ns ? -1 : x->begin_ns > y->begin_ns;
+}
+
 /* Runs may come in one chunk or in many. */
 static int load_runs(struct scan *s, struct trace_reader *r)
 {
@@ -369,6 +402,9 @@ static int load_runs(struct scan *s, struct trace_reader *r)
 		}
 	s->runs_cnt = vec__cnt(&s->run_list);
 	s->runs = s->runs_cnt ? VEC_AT(&s->run_list, struct rec_run, 0) : NULL;
+	if (s->runs_cnt)
+		qsort(VEC_AT(&s->run_list, struct rec_run, 0), s->runs_cnt, sizeof(*s->runs),
+		      compare_runs);
 	s->vmm_activity = calloc(s->runs_cnt + 1, sizeof(s->vmm_activity[0]));
 	s->command_activity = calloc(s->runs_cnt + 1, sizeof(s->command_activity[0]));
 	if (!s->vmm_activity || !s->command_activity)
@@ -415,8 +451,7 @@ int scan__trace(struct scan *s, struct trace_reader *r, struct stacks *stacks, c
 	if (info->complete && info->end.end_ns > s->end_ns)
 		s->end_ns = info->end.end_ns;
 	end_of_trace(s);
-	add_final_losses(s, r);
-	sort_losses(s);
+	sort_losses(s, r);
 	err = signals__finish(s, r);
 	return s->no_memory ? log_err(-ENOMEM, "looking for windows") : err;
 }

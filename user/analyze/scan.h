@@ -75,11 +75,11 @@ struct pause {
 
 struct scan {
 	struct scan_tid *tids;
-	struct vec lost;	     /* struct lost_range, sorted, merged over all CPUs */
-	struct vec lost_cpu;	     /* struct lost_range, sorted, per CPU */
+	struct vec lost;     /* struct lost_range of any CPU: sorted, apart from each other */
+	struct vec lost_cpu; /* the same of each CPU, one after the other */
 	struct vec signals[SIGNALS]; /* struct signal, by begin */
 	struct vec run_list;	     /* struct rec_run */
-	const struct rec_run *runs;
+	const struct rec_run *runs;  /* by begin */
 	uint32_t runs_cnt;
 	struct activity *vmm_activity;	   /* one per run: of targets that are not the command */
 	struct activity *command_activity; /* one per run: of the command and its children */

@@ -112,6 +112,21 @@ static void number(const struct scan *s, struct vec *out)
 	}
 }
 
+static size_t window_from(const struct vec *windows, uint64_t ns)
+{
+	size_t lo = 0, hi = vec__cnt(windows);
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (VEC_AT(windows, struct window, mid)->begin_ns < ns)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 /* What a run reported is the length of its longest window. */
 static void attach_reports(const struct scan *s, struct vec *out)
 {
@@ -121,12 +136,13 @@ static void attach_reports(const struct scan *s, struct vec *out)
 
 		if (run->reported_ns == REC_NS_NONE)
 			continue;
-		for (size_t i = 0; i < vec__cnt(out); i++) {
+		for (size_t i = window_from(out, run->begin_ns); i < vec__cnt(out); i++) {
 			struct window *w = VEC_AT(out, struct window, i);
 
-			if (w->begin_ns >= run->begin_ns && w->begin_ns < run->end_ns &&
-			    (!longest ||
-			     w->end_ns - w->begin_ns > longest->end_ns - longest->begin_ns))
+			if (w->begin_ns >= run->end_ns)
+				break;
+			if (!longest ||
+			    w->end_ns - w->begin_ns > longest->end_ns - longest->begin_ns)
 				longest = w;
 		}
 		if (longest)

@@ -494,6 +494,34 @@ static void samples_split_kernel_time(void **state)
 	tb__free(b);
 }
 
+/* Who runs can only be hidden by a loss on its own CPU, whatever was lost elsewhere, and how often. */
+static void lost_on_another_cpu(void **state)
+{
+	struct trace_builder *b = begin();
+	const struct finding_thread *t;
+	struct findings *f;
+
+	tb_cpu(b, 1);
+	for (int i = 0; i < 50; i++) {
+		tb_at(b, (101 + i) * MS);
+		tb_lost(b, (100 + i) * MS, 1);
+	}
+	tb_at(b, 190 * MS);
+	tb_lost(b, 120 * MS, 1);
+	tb_cpu(b, 0);
+	tb_at(b, 165 * MS);
+	tb_lost(b, 160 * MS, 1);
+	tb_at(b, 180 * MS);
+	tb_lost(b, 178 * MS, 1);
+	f = end_lossy(b, 100);
+	t = thread_of(&f->windows[0], 10);
+	assert_int_equal(blocked_ns(t, "unknown.lost"), 7 * MS);
+	assert_int_equal(t->running_user_ns, 93 * MS);
+	assert_int_equal(f->loss.events, 53);
+	findings__free(f);
+	tb__free(b);
+}
+
 /*
  * Two threads that are each said to have woken the other, in their sleep: the walk ends, the sum
  * holds. Only behind a loss can it be so; else who wakes another is known to have run.
@@ -550,6 +578,7 @@ int main(void)
 		cmocka_unit_test(short_sleeps),
 		cmocka_unit_test(user_and_kernel),
 		cmocka_unit_test(samples_split_kernel_time),
+		cmocka_unit_test(lost_on_another_cpu),
 		cmocka_unit_test(wakes_in_a_circle),
 	};
 
