@@ -96,10 +96,11 @@ void partition__fixup(void *ctx, struct thread *t, const struct seg *seg);
 struct path_actor {
 	uint32_t tid;
 	uint64_t ns; /* of the window, on the path */
+	UT_hash_handle hh;
 };
 
 struct path {
-	struct vec actors; /* struct path_actor */
+	struct path_actor *actors; /* by tid */
 	uint64_t user_ns;
 };
 

@@ -23,6 +23,7 @@ struct inode_entry {
 	bool lost;
 	const char *why;
 	UT_hash_handle hh;
+	UT_hash_handle hh_path; /* only in the table where it was the last to get its path */
 };
 
 struct fd_key {
@@ -38,6 +39,7 @@ struct fd_entry {
 
 struct file_table {
 	struct inode_entry *inodes;
+	struct inode_entry *by_path;
 	struct fd_entry *fds;
 };
 
@@ -68,6 +70,7 @@ void files__free(struct file_table *t)
 		HASH_DEL(t->fds, f);
 		free(f);
 	}
+	HASH_CLEAR(hh_path, t->by_path);
 	HASH_ITER (hh, t->inodes, i, i_next) {
 		HASH_DEL(t->inodes, i);
 		free(i->path);
@@ -98,14 +101,29 @@ static struct inode_entry *inode_of(struct file_table *t, uint32_t dev, uint64_t
 	return NULL;
 }
 
-static void set_path(struct inode_entry *i, const char *path)
+static struct inode_entry *inode_at(struct file_table *t, const char *path)
 {
+	struct inode_entry *i = NULL;
+
+	HASH_FIND(hh_path, t->by_path, path, strlen(path), i);
+	return i;
+}
+
+/* A path names one file at a time: the last one to get it. */
+static void set_path(struct file_table *t, struct inode_entry *i, const char *path)
+{
+	struct inode_entry *before = inode_at(t, path);
 	char *copy = strdup(path);
 
 	if (!copy)
 		return;
+	if (before)
+		HASH_DELETE(hh_path, t->by_path, before);
+	if (before != i && inode_at(t, i->path) == i)
+		HASH_DELETE(hh_path, t->by_path, i);
 	free(i->path);
 	i->path = copy;
+	HASH_ADD_KEYPTR(hh_path, t->by_path, i->path, strlen(i->path), i);
 }
 
 static void set_fd(struct file_table *t, uint32_t tgid, int32_t fd, struct inode_entry *inode)
@@ -142,7 +160,7 @@ static struct inode_entry *inode_of_fd(struct analysis *a, uint32_t tgid, int32_
 	before = symbols__fd(a->symbols, tgid, fd, &path);
 	i = before ? inode_of(a->files, before->dev, before->ino, true) : NULL;
 	if (i && !i->path[0]) {
-		set_path(i, path);
+		set_path(a->files, i, path);
 		i->oflags = before->oflags;
 	}
 	set_fd(a->files, tgid, fd, i);
@@ -209,7 +227,7 @@ static void on_open(struct analysis *a, const struct ev_open *ev)
 		return;
 	forget_reused(i, ev);
 	if (!i->path[0] || strcmp(i->path, ev->path))
-		set_path(i, ev->path);
+		set_path(a->files, i, ev->path);
 	if ((ev->oflags & O_ACCMODE) == O_RDONLY)
 		return;
 	i->oflags = ev->oflags;
@@ -321,13 +339,10 @@ static void on_span(struct analysis *a, const struct ev_span *ev)
 static void on_rename(struct analysis *a, const struct ev_path *ev)
 {
 	const char *old = ev->paths, *new = ev->paths + ev->old_len;
-	struct inode_entry *i, *next;
+	struct inode_entry *i = ev->ret ? NULL : inode_at(a->files, old);
 
-	if (ev->ret)
-		return;
-	HASH_ITER (hh, a->files->inodes, i, next)
-		if (!strcmp(i->path, old))
-			set_path(i, new);
+	if (i)
+		set_path(a->files, i, new);
 }
 
 void files__event(struct analysis *a, const struct trace_event *ev)

@@ -44,32 +44,39 @@ struct walk {
 
 void path__free(struct path *p)
 {
-	vec__free(&p->actors);
+	struct path_actor *actor, *next;
+
+	HASH_ITER (hh, p->actors, actor, next) {
+		HASH_DEL(p->actors, actor);
+		free(actor);
+	}
 }
 
 uint64_t path__ns(const struct path *p, uint32_t tid)
 {
-	for (size_t i = 0; i < vec__cnt(&p->actors); i++)
-		if (VEC_AT(&p->actors, struct path_actor, i)->tid == tid)
-			return VEC_AT(&p->actors, struct path_actor, i)->ns;
-	return 0;
+	struct path_actor *actor;
+
+	HASH_FIND(hh, p->actors, &tid, sizeof(tid), actor);
+	return actor ? actor->ns : 0;
 }
 
 static int note_actor(struct path *p, uint32_t tid, uint64_t ns)
 {
 	struct path_actor *actor;
 
-	for (size_t i = 0; i < vec__cnt(&p->actors); i++) {
-		actor = VEC_AT(&p->actors, struct path_actor, i);
-		if (actor->tid == tid) {
-			actor->ns += ns;
-			return 0;
+	HASH_FIND(hh, p->actors, &tid, sizeof(tid), actor);
+	if (!actor) {
+		actor = calloc(1, sizeof(*actor));
+		if (!actor)
+			return -ENOMEM;
+		actor->tid = tid;
+		HASH_ADD(hh, p->actors, tid, sizeof(actor->tid), actor);
+		if (!actor->hh.tbl) {
+			free(actor);
+			return -ENOMEM;
 		}
 	}
-	actor = VEC_PUSH(&p->actors, struct path_actor);
-	if (!actor)
-		return -ENOMEM;
-	*actor = (struct path_actor){ .tid = tid, .ns = ns };
+	actor->ns += ns;
 	return 0;
 }
 

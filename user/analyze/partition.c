@@ -120,6 +120,8 @@ static int partition_thread(struct analysis *a, struct thread *t, uint32_t w)
 	ft->tid = t->tid;
 	ft->tgid = t->tgid;
 	ft->wall_ns = hi - lo;
+	t->row = index;
+	t->row_window = w + 1;
 	pieces__begin(&it, &a->tl, t, lo, hi);
 	while (!err && pieces__next(&it, &p))
 		err = add_piece(a, t, &p, w, index, &blocked);

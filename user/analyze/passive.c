@@ -7,6 +7,7 @@
 #include "analysis.h"
 
 #include <errno.h>
+#include <utlist.h>
 
 /* The wake that ended the longest wait which overlaps the window; 0 = no thread did. */
 static uint32_t terminal_waker(const struct analysis *a, const struct thread *t,
@@ -41,14 +42,6 @@ static bool mostly_blocked(const struct finding_thread *ft, uint64_t window_ns)
 	return ns * 2 >= window_ns;
 }
 
-static bool is_passive(const struct finding_window *fw, uint32_t tid)
-{
-	for (size_t i = 0; i < fw->threads_cnt; i++)
-		if (fw->threads[i].tid == tid && fw->threads[i].passive)
-			return true;
-	return false;
-}
-
 static void count_parked(struct analysis *a, uint32_t w)
 {
 	const struct finding_window *fw = &a->f->windows[w];
@@ -66,34 +59,73 @@ static void count_parked(struct analysis *a, uint32_t w)
 	e->futex_ns = shares__find(fw->ledger, fw->ledger_cnt, "futex.contended");
 }
 
+/* What is known of a row: who released it, and whether that makes it passive. */
+struct release {
+	uint32_t row;	/* of the waker; NO_ROW = none that could make it passive */
+	bool by_path;	/* the waker is on the path */
+	bool looked_at; /* its chain was followed */
+};
+
+#define NO_ROW UINT32_MAX
+
+/* The row of a thread in the window at hand. */
+static uint32_t row_of(const struct thread *t, uint32_t w)
+{
+	return t && t->row_window == w + 1 ? t->row : NO_ROW;
+}
+
+static struct release release_of(const struct analysis *a, const struct path *path,
+				 const struct thread *t, uint32_t w)
+{
+	const struct window *win = WINDOW(a, w);
+	struct release r = { .row = NO_ROW };
+	uint32_t waker = terminal_waker(a, t, win);
+
+	if (!waker)
+		return r;
+	r.by_path = path__ns(path, waker) > 0;
+	r.row = row_of(timeline__thread_at(&a->tl, waker, win->end_ns - 1), w);
+	return r;
+}
+
+/* From waker to waker, until one is on the path, or passive, or nobody; each row once. */
+static void follow(struct finding_window *fw, struct release *rel, uint32_t from)
+{
+	bool passive = false;
+	uint32_t row = from;
+
+	while (row != NO_ROW && !rel[row].looked_at && !rel[row].by_path) {
+		rel[row].looked_at = true;
+		row = rel[row].row;
+	}
+	if (row != NO_ROW)
+		passive = rel[row].by_path || fw->threads[row].passive;
+	for (uint32_t i = from; passive && i != NO_ROW && !fw->threads[i].passive;
+	     i = i == row ? NO_ROW : rel[i].row)
+		fw->threads[i].passive = true;
+}
+
 int passive__mark(struct analysis *a, uint32_t w, const struct path *path)
 {
 	struct finding_window *fw = &a->f->windows[w];
-	const struct window *win = WINDOW(a, w);
-	uint64_t len = win->end_ns - win->begin_ns;
-	uint32_t *wakers = calloc(fw->threads_cnt + 1, sizeof(*wakers));
-	bool again = true;
+	uint64_t len = WINDOW(a, w)->end_ns - WINDOW(a, w)->begin_ns;
+	struct release *rel = calloc(fw->threads_cnt + 1, sizeof(*rel));
+	const struct thread *t;
 
-	if (!wakers)
+	if (!rel)
 		return -ENOMEM;
-	for (size_t i = 0; i < fw->threads_cnt; i++) {
-		const struct thread *t = timeline__thread_at(&a->tl, fw->threads[i].tid,
-							     win->end_ns - 1);
+	for (size_t i = 0; i < fw->threads_cnt; i++)
+		rel[i].row = NO_ROW;
+	DL_FOREACH (a->tl.threads, t) {
+		uint32_t row = row_of(t, w);
 
-		if (t && mostly_blocked(&fw->threads[i], len) &&
-		    path__ns(path, fw->threads[i].tid) * 100 < len)
-			wakers[i] = terminal_waker(a, t, win);
+		if (row != NO_ROW && mostly_blocked(&fw->threads[row], len) &&
+		    path__ns(path, t->tid) * 100 < len)
+			rel[row] = release_of(a, path, t, w);
 	}
-	while (again) { /* each round marks one more at least */
-		again = false;
-		for (size_t i = 0; i < fw->threads_cnt; i++) {
-			if (fw->threads[i].passive || !wakers[i] ||
-			    (!path__ns(path, wakers[i]) && !is_passive(fw, wakers[i])))
-				continue;
-			fw->threads[i].passive = again = true;
-		}
-	}
-	free(wakers);
+	for (uint32_t i = 0; i < fw->threads_cnt; i++)
+		follow(fw, rel, i);
+	free(rel);
 	count_parked(a, w);
 	return 0;
 }

@@ -28,11 +28,29 @@ void timeline__free(struct timeline *tl)
 	struct thread *t, *next;
 
 	HASH_CLEAR(hh, tl->by_tid);
+	HASH_CLEAR(hh_last, tl->last_by_tid);
 	DL_FOREACH_SAFE(tl->threads, t, next)
 	{
 		DL_DELETE(tl->threads, t);
 		thread__free(t);
 	}
+}
+
+static struct thread *last_with(const struct timeline *tl, uint32_t tid)
+{
+	struct thread *t = NULL;
+
+	HASH_FIND(hh_last, tl->last_by_tid, &tid, sizeof(tid), t);
+	return t;
+}
+
+static bool make_last(struct timeline *tl, struct thread *t)
+{
+	t->older = last_with(tl, t->tid);
+	if (t->older)
+		HASH_DELETE(hh_last, tl->last_by_tid, t->older);
+	HASH_ADD(hh_last, tl->last_by_tid, tid, sizeof(t->tid), t);
+	return t->hh_last.tbl;
 }
 
 struct thread *thread__new(struct timeline *tl, uint32_t tid, uint64_t born_ns)
@@ -49,13 +67,29 @@ struct thread *thread__new(struct timeline *tl, uint32_t tid, uint64_t born_ns)
 	t->dead_ns = UINT64_MAX;
 	t->since_ns = born_ns;
 	HASH_ADD(hh, tl->by_tid, tid, sizeof(t->tid), t);
-	if (!t->hh.tbl) {
-		tl->no_memory = true;
-		free(t);
-		return NULL;
+	if (t->hh.tbl && make_last(tl, t)) {
+		DL_APPEND(tl->threads, t);
+		return t;
 	}
-	DL_APPEND(tl->threads, t);
-	return t;
+	if (t->hh.tbl)
+		HASH_DELETE(hh, tl->by_tid, t);
+	tl->no_memory = true;
+	free(t);
+	return NULL;
+}
+
+/* Threads that are trimmed are dead, and so are all that had their tid before them. */
+static void forget(struct timeline *tl, struct thread *t)
+{
+	struct thread *last = last_with(tl, t->tid);
+
+	DL_DELETE(tl->threads, t);
+	if (last == t)
+		HASH_DELETE(hh_last, tl->last_by_tid, t);
+	while (last && last->older != t)
+		last = last->older;
+	if (last)
+		last->older = NULL;
 }
 
 struct thread *timeline__thread(const struct timeline *tl, uint32_t tid)
@@ -68,15 +102,11 @@ struct thread *timeline__thread(const struct timeline *tl, uint32_t tid)
 
 struct thread *timeline__thread_at(const struct timeline *tl, uint32_t tid, uint64_t ns)
 {
-	struct thread *t = timeline__thread(tl, tid);
+	struct thread *t = last_with(tl, tid);
 
-	if (t && t->born_ns <= ns)
-		return t;
-	DL_FOREACH (tl->threads, t) {
-		if (t->tid == tid && t->born_ns <= ns && ns <= t->dead_ns)
-			return t;
-	}
-	return NULL;
+	while (t && t->born_ns > ns)
+		t = t->older;
+	return t && ns <= t->dead_ns ? t : NULL;
 }
 
 /* ---- births, deaths, names ---- */
@@ -424,7 +454,7 @@ void timeline__trim(struct timeline *tl, uint64_t ns)
 	DL_FOREACH_SAFE(tl->threads, t, next)
 	{
 		if (t->dead_ns != UINT64_MAX && t->dead_ns <= ns) {
-			DL_DELETE(tl->threads, t);
+			forget(tl, t);
 			thread__free(t);
 		} else {
 			trim_thread(t, ns);

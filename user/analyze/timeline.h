@@ -113,8 +113,11 @@ struct thread {
 	struct vec spans[SPAN_LISTS];
 	struct vec samples;
 	struct vec fixups;
+	uint32_t row, row_window;   /* where the partition of window row_window - 1 has it */
 	struct thread *prev, *next; /* all threads, dead ones until they are out of every window */
+	struct thread *older;	    /* the one that had the same tid before it */
 	UT_hash_handle hh;	    /* living ones by tid */
+	UT_hash_handle hh_last;	    /* the latest with each tid, living or not */
 };
 
 struct timeline {
@@ -124,6 +127,7 @@ struct timeline {
 	uint64_t now_ns;
 	uint64_t keep_ns; /* segments that end before it are of no interest */
 	struct thread *by_tid;
+	struct thread *last_by_tid;
 	struct thread *threads;
 	/* A blocked segment of a thread with fixups is complete. */
 	void (*on_fixup)(void *ctx, struct thread *t, const struct seg *seg);
