@@ -203,7 +203,8 @@ static int second_pass(struct analysis *a)
 	if (err < 0)
 		return err;
 	a->tl.now_ns = a->scan.end_ns;
-	err = open_windows(a, a->scan.end_ns);
+	/* Those too that begin behind the last record that was saved: runs and marks are told apart. */
+	err = open_windows(a, UINT64_MAX);
 	return err ? err : close_windows(a, true);
 }
 

@@ -290,14 +290,41 @@ static void signals_disagree(void **state)
 	end_with(b, f);
 }
 
+/* Cut: the run was still written, the records of its time were not. It has a ledger all the same. */
+static void run_behind_the_last_record(void **state)
+{
+	const struct analyze_opts opts = { .window = "exec", .max_loss_percent = 1 };
+	struct trace_builder *b = tb__open(NULL, 1);
+	struct findings *f;
+
+	tb_thread(b, 10, 10, "vmm", FP_TASK_TARGET);
+	tb_at(b, 10 * TB_MS);
+	tb_preempt(b, 10, 0);
+	tb_run(b, 1, 1, 5 * TB_MS, 9 * TB_MS, REC_NS_NONE);
+	tb_run(b, 1, 2, 50 * TB_MS, 90 * TB_MS, REC_NS_NONE);
+	assert_int_equal(tb__cut(b), 0);
+	assert_int_equal(analyze__trace(tb__path(b), &opts, &f), 0);
+	assert_int_equal(f->windows_cnt, 2);
+	assert_true(sums_hold(f));
+	assert_int_equal(ledger_ns(&f->windows[1], "unknown.no_thread"), 40 * TB_MS);
+	findings__free(f);
+	tb__free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(api_in_two_reads), cmocka_unit_test(other_vmms),
-		cmocka_unit_test(never_resumed),    cmocka_unit_test(marks_nest_and_overlap),
-		cmocka_unit_test(mark_without_end), cmocka_unit_test(exec_windows),
-		cmocka_unit_test(reported_windows), cmocka_unit_test(reported_too_long),
-		cmocka_unit_test(file_windows),	    cmocka_unit_test(nothing_found),
+		cmocka_unit_test(run_behind_the_last_record),
+		cmocka_unit_test(api_in_two_reads),
+		cmocka_unit_test(other_vmms),
+		cmocka_unit_test(never_resumed),
+		cmocka_unit_test(marks_nest_and_overlap),
+		cmocka_unit_test(mark_without_end),
+		cmocka_unit_test(exec_windows),
+		cmocka_unit_test(reported_windows),
+		cmocka_unit_test(reported_too_long),
+		cmocka_unit_test(file_windows),
+		cmocka_unit_test(nothing_found),
 		cmocka_unit_test(signals_disagree),
 	};
 
