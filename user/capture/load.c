@@ -258,8 +258,15 @@ int capture_load(struct capture *c)
 	return fill_syscall_map(c);
 }
 
-/* A clock on every CPU: a hybrid machine must not hide its slow cores. */
-static int attach_sampler(struct capture *c, struct loaded_program *l)
+static void detach_sampler(struct capture *c)
+{
+	for (uint32_t cpu = 0; c->sample_links && cpu < c->cpus_cnt; cpu++)
+		bpf_link__destroy(c->sample_links[cpu]);
+	free(c->sample_links);
+	c->sample_links = NULL;
+}
+
+static int sample_on(struct capture *c, struct loaded_program *l, uint32_t cpu)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
@@ -269,26 +276,35 @@ static int attach_sampler(struct capture *c, struct loaded_program *l)
 		.sample_freq = c->opts.sample_hz,
 	};
 
+	int fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	c->sample_links[cpu] = bpf_program__attach_perf_event(l->prog, fd);
+	if (c->sample_links[cpu])
+		return 0;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/*
+ * A clock on every CPU: a hybrid machine must not hide its slow cores. Where one CPU has none,
+ * there is none at all: what it runs would else seem to take no time.
+ */
+static int attach_sampler(struct capture *c, struct loaded_program *l)
+{
+	int err = 0;
+
 	c->sample_links = calloc(c->cpus_cnt, sizeof(*c->sample_links));
 	if (!c->sample_links)
 		return -ENOMEM;
-	for (uint32_t cpu = 0; cpu < c->cpus_cnt; cpu++) {
-		int fd;
-
-		if (c->rings[cpu].fd < 0)
-			continue;
-		fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-		if (fd < 0)
-			return -errno;
-		c->sample_links[cpu] = bpf_program__attach_perf_event(l->prog, fd);
-		if (!c->sample_links[cpu]) {
-			int err = -errno;
-
-			close(fd);
-			return err;
-		}
-	}
-	return 0;
+	for (uint32_t cpu = 0; !err && cpu < c->cpus_cnt; cpu++)
+		if (c->rings[cpu].fd >= 0)
+			err = sample_on(c, l, cpu);
+	if (err)
+		detach_sampler(c);
+	return err;
 }
 
 static int attach_one(struct capture *c, struct loaded_program *l)
@@ -362,10 +378,8 @@ void capture_unload(struct capture *c)
 {
 	for (size_t i = 0; i < c->programs_cnt; i++)
 		bpf_link__destroy(c->programs[i].link);
-	for (uint32_t cpu = 0; c->sample_links && cpu < c->cpus_cnt; cpu++)
-		bpf_link__destroy(c->sample_links[cpu]);
+	detach_sampler(c);
 	bpf_link__destroy(c->iter_link);
-	free(c->sample_links);
 	free(c->programs);
 	flatpause_bpf__destroy(c->skel);
 	kernel_shape__free(&c->shape);
