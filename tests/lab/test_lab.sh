@@ -155,9 +155,16 @@ nothing_is_left() {
 		! grep -rlxF "$dir" /run/flatpause-lab 2>/dev/null
 }
 
-knobs() { cat /sys/block/loop*/queue/{wbt_lat_usec,max_sectors_kb} /sys/class/bdi/7:*/{max_ratio_fine,strict_limit} 2>/dev/null; }
-knobs_before=$(knobs)
-knobs_are_back() { [ "$(knobs)" = "$knobs_before" ]; }
+# as the lab noted them before it changed them
+knobs_are_back() {
+	local file value
+	[ -s "$work/knobs" ] && while read -r file value; do
+		[ "$(<"$file")" = "$value" ] || {
+			echo "$file is $(<"$file"), was $value" >&2
+			return 1
+		}
+	done <"$work/knobs"
+}
 
 one_branch() { (. "$dir/env" && "${BRANCH[@]}") | jq -e '.pause_ms > 0' >/dev/null; }
 control_branch() { (. "$dir/control.env" && "${BRANCH[@]}") | jq -e '.pause_ms > 0' >/dev/null; }
@@ -174,11 +181,12 @@ for scenario in backlog full aged; do
 		check "$scenario: no snapshot survives the reset" no_snapshots
 		check "$scenario: status knows it" says "$dir: full" $lab status
 	fi
+	cp "$dir/knobs" "$work/knobs"
 	check "$scenario: down" timeout 150 $lab down "$dir"
 	check "$scenario: nothing is left" nothing_is_left
+	check "$scenario: the settings of the loop device are as they were" knobs_are_back
 	check "$scenario: down once more does no harm" timeout 20 $lab down "$dir"
 done
-check "the settings of the loop devices are as they were" knobs_are_back
 
 # ---- ends that nobody wanted ----
 
