@@ -59,7 +59,7 @@ struct analysis {
 	uint64_t min_sleep_ns;
 	bool syscalls; /* recorded */
 	bool wakes;    /* recorded */
-	bool samples;  /* recorded */
+	double sample_hz; /* per CPU; 0 = none were recorded */
 	bool want_flames;
 	struct findings *f;
 };

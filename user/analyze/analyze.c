@@ -23,6 +23,11 @@
 #define GRACE_NS    2000000000ull
 #define CHECK_EVERY 512
 
+/* Samples against time on the CPU: from how many on, and how far apart is too far */
+#define SAMPLES_MIN  100
+#define SAMPLES_LOW  0.7
+#define SAMPLES_HIGH 1.4
+
 /* ---- windows of the second pass ---- */
 
 static int add_finding(struct analysis *a, const struct window *w, const char *spec)
@@ -282,6 +287,27 @@ static int warn_of_missed(struct analysis *a)
 			   format_ns(threads_ns, threads, sizeof(threads)));
 }
 
+/*
+ * As many samples must have hit the targets as their time on the CPU has ticks: a clock that stands
+ * still on some CPUs names the wrong code, and a sum cannot show it.
+ */
+static int warn_of_samples(struct analysis *a)
+{
+	double expected = 0, seen = 0;
+
+	for (size_t i = 0; i < vec__cnt(&a->windows); i++) {
+		expected += EVIDENCE(a, i)->running_ns * a->sample_hz / 1e9;
+		seen += EVIDENCE(a, i)->samples;
+	}
+	if (expected < SAMPLES_MIN ||
+	    (seen >= expected * SAMPLES_LOW && seen <= expected * SAMPLES_HIGH))
+		return 0;
+	return add_warning(a->f,
+			   "%.0f samples hit the targets in the windows, where their time on the "
+			   "CPU has %.0f ticks: what they ran is not surely known",
+			   seen, expected);
+}
+
 static int note_loss(struct analysis *a)
 {
 	const struct trace_info *info = trace_reader__info(a->r);
@@ -308,6 +334,8 @@ static int note_loss(struct analysis *a)
 				  (unsigned long long)trace_reader__bad_records(a->r));
 	if (!err && a->tl.missed)
 		err = warn_of_missed(a);
+	if (!err)
+		err = warn_of_samples(a);
 	if (!err && a->tl.repaired)
 		err = add_warning(f, "%llu records ran backwards within their thread: repaired",
 				  (unsigned long long)a->tl.repaired);

@@ -89,7 +89,7 @@ static void load_options(struct analysis *a, json_t *options)
 	/* Where a trace does not say, what it holds counts: see scan.c */
 	a->wakes = !json_is_false(json_object_get(options, "wakes"));
 	a->syscalls = !json_is_false(json_object_get(options, "syscalls"));
-	a->samples = json_integer_value(json_object_get(options, "sample_hz")) > 0;
+	a->sample_hz = json_number_value(json_object_get(options, "sample_hz"));
 }
 
 /* Disks that the targets turned out to write to are described when recording ends. */

@@ -23,7 +23,7 @@ struct thread *timeline_target(struct timeline *tl, uint32_t tid)
 	known = scan__tid(tl->scan, tid);
 	if (!known || !known->target || known->died)
 		return NULL;
-	t = thread__new(tl, tid, tl->start_ns);
+	t = thread__found(tl, tid, known->tgid ? known->tgid : tid);
 	if (t)
 		t->target = true;
 	return t;

@@ -92,6 +92,26 @@ static void forget(struct timeline *tl, struct thread *t)
 		last->older = NULL;
 }
 
+/*
+ * The command of a run was born with it, or a little before, held until its recording stood; who
+ * else is found was there before the recording.
+ */
+static uint64_t birth_of(const struct timeline *tl, uint32_t tgid)
+{
+	for (uint32_t i = 0; i < tl->scan->runs_cnt; i++) {
+		const struct rec_run *run = &tl->scan->runs[i];
+
+		if (run->pid > 0 && (uint32_t)run->pid == tgid && tl->now_ns < run->end_ns)
+			return run->begin_ns < tl->now_ns ? run->begin_ns : tl->now_ns;
+	}
+	return tl->start_ns;
+}
+
+struct thread *thread__found(struct timeline *tl, uint32_t tid, uint32_t tgid)
+{
+	return thread__new(tl, tid, birth_of(tl, tgid));
+}
+
 struct thread *timeline__thread(const struct timeline *tl, uint32_t tid)
 {
 	struct thread *t = NULL;
@@ -159,27 +179,12 @@ static void on_fork(struct timeline *tl, const struct ev_task *ev)
 	segment_open(t, SEG_RUNNABLE, ev->h.ts_ns);
 }
 
-/*
- * The command of a run was born with it, or a little before, held until its recording stood; who
- * else is found was there before the recording.
- */
-static uint64_t birth_of(const struct timeline *tl, const struct ev_task_state *ev)
-{
-	for (uint32_t i = 0; i < tl->scan->runs_cnt; i++) {
-		const struct rec_run *run = &tl->scan->runs[i];
-
-		if (run->pid > 0 && (uint32_t)run->pid == ev->tgid && ev->h.ts_ns < run->end_ns)
-			return run->begin_ns < ev->h.ts_ns ? run->begin_ns : ev->h.ts_ns;
-	}
-	return tl->start_ns;
-}
-
 static void on_task(struct timeline *tl, const struct ev_task_state *ev)
 {
 	struct thread *t = timeline__thread(tl, ev->h.tid);
 
 	if (!t)
-		t = thread__new(tl, ev->h.tid, birth_of(tl, ev));
+		t = thread__found(tl, ev->h.tid, ev->tgid);
 	if (!t)
 		return;
 	t->tgid = ev->tgid;

@@ -9,6 +9,9 @@
 
 /* NULL on no memory (noted in tl). */
 struct thread *thread__new(struct timeline *tl, uint32_t tid, uint64_t born_ns);
+
+/* Like thread__new(), for one that is met alive: born before the recording, or with its run. */
+struct thread *thread__found(struct timeline *tl, uint32_t tid, uint32_t tgid);
 void thread__kill(struct timeline *tl, struct thread *t, uint64_t ts);
 
 /* A target is made at its first record, whatever that is; NULL for any other thread. */

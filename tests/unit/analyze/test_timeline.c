@@ -377,7 +377,12 @@ static void later_command(void **state)
 	const struct finding_thread *t;
 	struct findings *f;
 
-	tb_at(b, 155 * MS); /* held before its exec, until the recording stands */
+	/* Held before its exec, until the recording stands; what it does till then is told first. */
+	tb_cpu(b, 1);
+	tb_at(b, 155 * MS);
+	tb_point(b, 500, FP_POINT_FAULT_USER, 0, 0x1000, 0, 0);
+	tb_switch(b, 500, TB_INTERRUPTIBLE, 0, 0, 0, 0);
+	tb_cpu(b, 0);
 	tb_sleeper(b, 500, 500, "branch", FP_TASK_TARGET, TB_INTERRUPTIBLE, EPOLL_SLEEP);
 	tb_run_full(b, &run);
 	f = end(b);
@@ -494,6 +499,26 @@ static void samples_split_kernel_time(void **state)
 	tb__free(b);
 }
 
+/* It ran for 100 ms under a clock of 1 kHz: as many samples, or something is wrong. */
+static void samples_are_counted(void **state)
+{
+	for (int step = 1; step <= 2; step++) {
+		struct trace_builder *b = begin();
+		struct findings *f;
+
+		tb_meta(b, "{\"options\": {\"sample_hz\": 1000}}");
+		for (int i = 0; i < 100; i += step) {
+			tb_at(b, (100 + i) * MS + 1);
+			tb_sample(b, 10, 10, NULL, "main");
+		}
+		f = end(b);
+		assert_int_equal(warns_of(f, "50 samples hit the targets"), step == 2);
+		assert_int_equal(warns_of(f, "has 100 ticks"), step == 2);
+		findings__free(f);
+		tb__free(b);
+	}
+}
+
 /* Who runs can only be hidden by a loss on its own CPU, whatever was lost elsewhere, and how often. */
 static void lost_on_another_cpu(void **state)
 {
@@ -579,6 +604,7 @@ int main(void)
 		cmocka_unit_test(user_and_kernel),
 		cmocka_unit_test(samples_split_kernel_time),
 		cmocka_unit_test(lost_on_another_cpu),
+		cmocka_unit_test(samples_are_counted),
 		cmocka_unit_test(wakes_in_a_circle),
 	};
 
