@@ -3,6 +3,7 @@
 #include "registry.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -131,17 +132,34 @@ int advice_add_tune(struct findings *f, const char *why)
 	return advice_add(f, "tune", why);
 }
 
+static bool truncates_at_open(const struct findings *f)
+{
+	for (size_t w = 0; w < f->windows_cnt; w++)
+		for (size_t i = 0; i < f->windows[w].files_cnt; i++)
+			if (f->windows[w].files[i].open_flags & O_TRUNC)
+				return true;
+	return false;
+}
+
+/*
+ * A file that has blocks and is truncated at open is flushed by ext4 when it is closed
+ * (auto_da_alloc): a preallocation that is undone can still start the writeback earlier.
+ */
 int advise_no_fallocate(struct findings *f, const char *reason)
 {
 	const struct finding_file *lost = lost_extents_file(f);
 	struct finding_advice *a;
 
-	if (advice_new(f, "none", "", &a))
+	if (advice_new(f, "none", "", &a) ||
+	    finding_setf(&a->why, "fallocate will not help by what it allocates: %s", reason))
 		return -ENOMEM;
-	if (!lost)
-		return finding_setf(&a->why, "fallocate will not help: %s", reason);
-	return finding_setf(
-		&a->why,
-		"fallocate will not help: %s; and what was preallocated in %s was lost (%s)",
-		reason, lost->path, lost->extents_why);
+	if (lost && finding_setf(&a->why, "%s; and what was preallocated in %s was lost (%s)",
+				 a->why, lost->path, lost->extents_why))
+		return -ENOMEM;
+	if (!truncates_at_open(f))
+		return 0;
+	return finding_setf(&a->why,
+			    "%s. A file opened with O_TRUNC is flushed when it is closed if it had "
+			    "blocks, which may help: measure it",
+			    a->why);
 }
