@@ -20,6 +20,14 @@ check "later than resumed" test "$(state_of snap-1 durable_ns)" -gt "$(state_of 
 check "no temporary file" equals "$(ls -A "$mnt/snap-1")" memory.bin
 check "its memory is free" equals "$(ram)" 0
 
+# memory for the next window is touched before it opens, and let go when its link stands
+warm() { [ "$(awk '/^RssAnon/ { print $2 * 1024 }' "/proc/$(guard_pid)/status")" -ge $size ]; }
+is_cold() { ! warm; }
+check "memory for the next file is held warm" wait_for 10 warm
+mkdir "$mnt/snap-warm"
+check "and let go for its writer" wait_for 5 is_cold
+rmdir "$mnt/snap-warm" 2>/dev/null || rm -r "$mnt/snap-warm"
+
 # sparse: holes stay holes
 mkdir "$mnt/snap-2"
 sleep 0.05
