@@ -31,7 +31,8 @@ struct evidence {
 	uint64_t carry_bytes; /* what was dirty on it when the window began */
 	uint64_t old_bytes;   /* completed in the window, but not of its own making */
 	uint64_t samples;
-	uint64_t running_ns; /* of all targets */
+	uint64_t running_ns;  /* of all targets */
+	struct tally journal; /* waits for a commit, by what the journal's thread did meanwhile */
 };
 
 /* A window that the second pass works on. */
@@ -57,8 +58,8 @@ struct analysis {
 	struct vec flames;   /* struct window_flame, one per window; empty where not wanted */
 	size_t next_window;
 	uint64_t min_sleep_ns;
-	bool syscalls; /* recorded */
-	bool wakes;    /* recorded */
+	bool syscalls;	  /* recorded */
+	bool wakes;	  /* recorded */
 	double sample_hz; /* per CPU; 0 = none were recorded */
 	bool want_flames;
 	struct findings *f;
@@ -102,11 +103,18 @@ struct path_actor {
 struct path {
 	struct path_actor *actors; /* by tid */
 	uint64_t user_ns;
+	struct tally journal; /* as in struct evidence */
 };
 
 int ledger__window(struct analysis *a, uint32_t w, const struct carry *carry, struct path *path);
 void path__free(struct path *p);
 uint64_t path__ns(const struct path *p, uint32_t tid);
+
+/* ---- journal.c: what the journal's thread did while the path waited for it ---- */
+int journal__wait(const struct analysis *a, const struct piece *p, struct tally *journal);
+
+/* One line of evidence; `buf` is empty if there was no such wait. */
+void journal__say(const struct tally *journal, char *buf, size_t size);
 
 /* ---- passive.c ---- */
 int passive__mark(struct analysis *a, uint32_t w, const struct path *path);

@@ -139,6 +139,8 @@ static int explain_window(struct analysis *a, struct pending *p)
 	if (!err && a->want_flames)
 		err = flames__window(a, p->index);
 	e->user_ns = path.user_ns;
+	e->journal = path.journal;
+	path.journal = (struct tally){ 0 };
 	e->carry_dev = carry.dev;
 	e->carry_bytes = carry.backlog_bytes;
 	e->old_bytes = carry.old_bytes;
@@ -448,6 +450,8 @@ static void free_analysis(struct analysis *a)
 	stacks__free(a->stacks);
 	symbols__free(a->symbols);
 	vec__free(&a->windows);
+	for (size_t i = 0; i < vec__cnt(&a->evidence); i++)
+		tally__free(&EVIDENCE(a, i)->journal);
 	vec__free(&a->evidence);
 	trace_reader__close(a->r);
 	findings__free(a->f);

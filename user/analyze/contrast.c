@@ -222,7 +222,7 @@ static int add_window(struct contrast *c, const struct finding_window *w, bool s
 	return 0;
 }
 
-static void add_evidence(struct evidence *sum, const struct evidence *e)
+static int add_evidence(struct evidence *sum, const struct evidence *e)
 {
 	sum->wbt_points += e->wbt_points;
 	sum->dirty_pauses += e->dirty_pauses;
@@ -248,6 +248,7 @@ static void add_evidence(struct evidence *sum, const struct evidence *e)
 	sum->old_bytes += e->old_bytes;
 	sum->samples += e->samples;
 	sum->running_ns += e->running_ns;
+	return tally__merge(&sum->journal, &e->journal);
 }
 
 static void take_means(struct contrast *c)
@@ -302,7 +303,8 @@ int contrast__new(struct analysis *a, struct contrast *c)
 			if (!c->slow_cnt++)
 				c->first_slow = w->index;
 			c->slow_ns += w->duration_ns;
-			add_evidence(&c->slow, EVIDENCE(a, i));
+			if (add_evidence(&c->slow, EVIDENCE(a, i)))
+				return -ENOMEM;
 		} else {
 			c->fast_cnt++;
 			c->fast_ns += w->duration_ns;
@@ -318,6 +320,7 @@ int contrast__new(struct analysis *a, struct contrast *c)
 void contrast__free(struct contrast *c)
 {
 	vec__free(&c->rows);
+	tally__free(&c->slow.journal);
 }
 
 const struct cause_row *contrast__row(const struct contrast *c, const char *cause)

@@ -50,6 +50,7 @@ void path__free(struct path *p)
 		HASH_DEL(p->actors, actor);
 		free(actor);
 	}
+	tally__free(&p->journal);
 }
 
 uint64_t path__ns(const struct path *p, uint32_t tid)
@@ -193,6 +194,8 @@ static int walk_blocked(struct walk *k, const struct job *j, const struct piece 
 
 		cause = nobody ? "unknown.no_waker" : "futex.contended";
 	}
+	if (!strcmp(cause, "jbd2.commit_wait") && journal__wait(k->a, p, &k->path->journal))
+		return -ENOMEM;
 	return emit(k, j->t, cause, p->begin, p->end);
 }
 

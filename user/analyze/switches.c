@@ -29,6 +29,13 @@ struct thread *timeline_target(struct timeline *tl, uint32_t tid)
 	return t;
 }
 
+struct thread *timeline_followed(struct timeline *tl, uint32_t tid)
+{
+	struct thread *t = timeline__thread(tl, tid);
+
+	return t && t->journal ? t : timeline_target(tl, tid);
+}
+
 static uint64_t forward(struct timeline *tl, const struct thread *t, uint64_t ts)
 {
 	if (ts >= t->since_ns)
@@ -45,7 +52,7 @@ void segment_append(struct timeline *tl, struct thread *t, const struct seg *seg
 
 	if (vec__cnt(&t->fixups) && tl->on_fixup && seg->end > seg->begin)
 		tl->on_fixup(tl->ctx, t, seg);
-	if (!t->target || seg->end <= seg->begin || seg->end <= tl->keep_ns)
+	if (!(t->target || t->journal) || seg->end <= seg->begin || seg->end <= tl->keep_ns)
 		return;
 	s = VEC_PUSH(&t->segs, struct seg);
 	if (!s) {
@@ -257,8 +264,8 @@ static void switch_in(struct timeline *tl, struct thread *t, const struct ev_swi
 void timeline_on_switch(struct timeline *tl, const struct trace_event *ev)
 {
 	const struct ev_switch *sw = (const void *)ev->hdr;
-	struct thread *prev = timeline_target(tl, sw->h.tid);
-	struct thread *next = timeline_target(tl, sw->next_tid);
+	struct thread *prev = timeline_followed(tl, sw->h.tid);
+	struct thread *next = timeline_followed(tl, sw->next_tid);
 
 	if (prev && prev != next)
 		switch_out(tl, prev, sw, ev->cpu);
@@ -274,7 +281,7 @@ void timeline_on_switch(struct timeline *tl, const struct trace_event *ev)
  */
 void timeline_seen_running(struct timeline *tl, uint32_t tid, uint64_t ts, uint32_t cpu)
 {
-	struct thread *t = timeline_target(tl, tid);
+	struct thread *t = timeline_followed(tl, tid);
 
 	if (!t || t->snapshot_running || (t->kind != SEG_BLOCKED && t->kind != SEG_RUNNABLE) ||
 	    ts <= t->since_ns + SKEW_NS || scan__lost(tl->scan, UINT32_MAX, t->since_ns, ts))
@@ -288,7 +295,7 @@ void timeline_seen_running(struct timeline *tl, uint32_t tid, uint64_t ts, uint3
 
 void timeline_on_wake(struct timeline *tl, const struct ev_wake *ev)
 {
-	struct thread *t = timeline_target(tl, ev->wakee_tid);
+	struct thread *t = timeline_followed(tl, ev->wakee_tid);
 	uint8_t flags = SEG_WOKEN;
 	uint32_t detail = 0;
 

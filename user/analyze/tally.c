@@ -25,6 +25,17 @@ int tally__add(struct tally *t, const char *cause, uint64_t ns, uint64_t carry_n
 	return 0;
 }
 
+int tally__merge(struct tally *t, const struct tally *more)
+{
+	for (size_t i = 0; i < vec__cnt(&more->rows); i++) {
+		const struct tally_row *row = VEC_AT(&more->rows, struct tally_row, i);
+
+		if (tally__add(t, row->cause, row->ns, row->carry_ns))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 void tally__free(struct tally *t)
 {
 	vec__free(&t->rows);

@@ -18,6 +18,7 @@ struct tally {
 };
 
 int tally__add(struct tally *t, const char *cause, uint64_t ns, uint64_t carry_ns);
+int tally__merge(struct tally *t, const struct tally *more);
 void tally__free(struct tally *t);
 
 /* As shares, largest first, equal ones by name. 0 or -ENOMEM. */

@@ -190,6 +190,7 @@ static void on_task(struct timeline *tl, const struct ev_task_state *ev)
 	t->tgid = ev->tgid;
 	t->target = t->target || (ev->flags & FP_TASK_TARGET);
 	t->kthread = ev->flags & FP_TASK_KTHREAD;
+	t->journal = t->kthread && !strncmp(ev->comm, "jbd2/", 5);
 	set_comm(t, ev->comm);
 	if (t->kind == SEG_NONE && !ev->state) {
 		segment_open(t, SEG_RUNNABLE, t->since_ns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The threads of a trace in time: for every thread of a target a list of segments (running,
- * runnable, blocked, unknown) without gaps, the syscalls and spans that lie over them, and the
+ * The threads of a trace in time: for every thread of a target (and for a journal's, which they may
+ * wait for) a list of segments (running, runnable, blocked, unknown) without gaps, the syscalls and spans that lie over them, and the
  * samples. Fed record by record; what ended before the oldest window that is still of interest is
  * dropped, so that memory is bounded by what lives and one window.
  */
@@ -91,6 +91,7 @@ struct thread {
 	char comm[FP_COMM_LEN];
 	bool target;
 	bool kthread;
+	bool journal;	  /* jbd2's own thread: followed like a target, though nobody's */
 	uint64_t born_ns; /* the recording's start, where that is not known */
 	uint64_t dead_ns; /* UINT64_MAX while it lives */
 	uint64_t exit_ns; /* sched_process_exit; it still runs a little */

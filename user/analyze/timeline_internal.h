@@ -17,7 +17,10 @@ void thread__kill(struct timeline *tl, struct thread *t, uint64_t ts);
 /* A target is made at its first record, whatever that is; NULL for any other thread. */
 struct thread *timeline_target(struct timeline *tl, uint32_t tid);
 
-/* Adds a complete segment to a target's list; empty and outdated ones are dropped. */
+/* The same for a thread whose segments are kept: a target's, or a journal's. */
+struct thread *timeline_followed(struct timeline *tl, uint32_t tid);
+
+/* Adds a complete segment to the list of such a thread; empty and outdated ones are dropped. */
 void segment_append(struct timeline *tl, struct thread *t, const struct seg *seg);
 
 /* The state that begins at `ts`. */

@@ -207,12 +207,15 @@ static int reject_all(struct findings *f, const struct contrast *c, const struct
 static int list_evidence(struct findings *f, const struct contrast *c, const struct cause_row *top)
 {
 	const struct evidence *e = &c->slow;
-	char a[NUM], b[NUM];
+	char a[NUM], b[NUM], journal[256];
 	int err = 0;
 
 	if (top)
 		err = add_evidence(f, "%s: %s per slow window, %s per fast one", top->cause,
 				   ms(top->slow_ns, a), ms(top->fast_ns, b));
+	journal__say(&e->journal, journal, sizeof(journal));
+	if (!err && journal[0] && top && same_family(top->cause, "jbd2"))
+		err = add_evidence(f, "%s", journal);
 	if (!err && e->requests)
 		err = add_evidence(f, "%u requests, %s, completed in the slow windows; worst %s",
 				   e->requests, format_bytes(e->request_bytes, a, NUM),

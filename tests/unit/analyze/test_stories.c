@@ -236,6 +236,67 @@ static void mballoc_story(void **state)
 	tb__free(b);
 }
 
+#define JOURNAL	     77
+#define COMMIT_SLEEP "schedule;jbd2_log_wait_commit;ext4_sync_file;do_fsync"
+#define BUFFER_SLEEP "io_schedule;bit_wait_io;__wait_on_buffer;jbd2_journal_commit_transaction"
+
+static bool has_evidence(const struct findings *f, const char *what)
+{
+	for (size_t i = 0; i < f->verdict.evidence_cnt; i++)
+		if (strstr(f->verdict.evidence[i], what))
+			return true;
+	return false;
+}
+
+/* The fsync waits for the journal's thread, that for the disk: 3/4 of the time, then it works. */
+static void branch_commit(struct trace_builder *b, uint64_t t0, uint64_t wait_ns)
+{
+	uint64_t t = t0 + 600 * TB_US, disk_end = t + wait_ns / 4 * 3;
+
+	story_pause(b, t0);
+	tb_at(b, t);
+	tb_block(b, VMM, TB_UNINTERRUPTIBLE);
+	tb_cpu(b, 3);
+	tb_at(b, t);
+	tb_block(b, JOURNAL, TB_UNINTERRUPTIBLE);
+	tb_at(b, disk_end);
+	tb_wake_io(b, JOURNAL, 7);
+	tb_resume(b, JOURNAL, BUFFER_SLEEP, 0);
+	t += wait_ns;
+	tb_at(b, t);
+	tb_wake(b, JOURNAL, VMM);
+	tb_cpu(b, 1);
+	tb_at(b, t + 10 * TB_US);
+	tb_resume(b, VMM, COMMIT_SLEEP, 10000);
+	tb_at(b, t + 100 * TB_US);
+	tb_syscall(b, VMM, FP_SYS_FSYNC, t0 + 500 * TB_US, 12, 0);
+	story_resume(b, t0, t + 200 * TB_US);
+}
+
+static void journal_story(void **state)
+{
+	for (int seen = 0; seen < 2; seen++) {
+		struct trace_builder *b = tb__open(NULL, 4);
+		struct findings *f;
+
+		story_begin(b);
+		tb_cpu(b, 3);
+		if (seen)
+			tb_thread(b, JOURNAL, JOURNAL, "jbd2/vda-8", FP_TASK_KTHREAD);
+		for (int i = 1; i <= BRANCHES; i++)
+			branch_commit(b, 2 * i * SECOND, (i < SLOW_AT ? 8 : 800) * TB_MS);
+		tb_at(b, (2 * BRANCHES + 2) * SECOND);
+		f = diagnose(b, "auto");
+		assert_string_equal(f->verdict.cause, "jbd2.commit_wait");
+		assert_int_equal(ledger_ns(&f->windows[5], "jbd2.commit_wait"), 800 * TB_MS);
+		assert_null(thread_of(&f->windows[5], JOURNAL));
+		assert_true(has_evidence(f, seen ? "75 % io.device_service, 25 % at work"
+						 : "100 % not seen"));
+		findings__free(f);
+		tb__free(b);
+	}
+}
+
 static void flat_curve_has_no_cause(void **state)
 {
 	struct trace_builder *b = tb__open(NULL, 4);
@@ -370,6 +431,7 @@ int main(void)
 		cmocka_unit_test(parked_vcpus),
 		cmocka_unit_test(dirty_story),
 		cmocka_unit_test(mballoc_story),
+		cmocka_unit_test(journal_story),
 		cmocka_unit_test(many_stalls_outweigh_work),
 		cmocka_unit_test(flat_curve_has_no_cause),
 		cmocka_unit_test(all_slow),
