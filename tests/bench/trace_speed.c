@@ -99,7 +99,8 @@ static int measure(const char *path, bool compress)
 	done = now_s();
 	unlink(path);
 	if (err || cnt != EVENTS_CNT)
-		return log_err(-EIO, "read %llu of %llu events", (unsigned long long)cnt, EVENTS_CNT);
+		return log_err(-EIO, "read %llu of %llu events", (unsigned long long)cnt,
+			       EVENTS_CNT);
 	printf("%-10s write %6.1f M events/s  open+iterate %6.1f M events/s (%.3f s)  %5.1f "
 	       "bytes/event  "
 	       "RSS +%ld KiB of %llu KiB\n",

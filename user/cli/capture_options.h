@@ -54,7 +54,7 @@ struct capture_options {
 		  .arg = "N",                                                            \
 		  .help = "on-CPU samples per second and CPU (199); 0 = none" },         \
 		PARAM(_s, _f.syscalls, "no-syscalls", 0, PARAM_NO_FLAG, NULL,            \
-		      "no syscalls: cheaper; no files, no API windows"),          \
+		      "no syscalls: cheaper; no files, no API windows"),                 \
 		PARAM(_s, _f.wakes, "no-wakes", 0, PARAM_NO_FLAG, NULL,                  \
 		      "not who woke whom: cheaper, but no critical path"),               \
 		PARAM(_s, _f.upper_rungs, "floor", 0, PARAM_NO_FLAG, NULL,               \
