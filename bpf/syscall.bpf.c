@@ -18,14 +18,13 @@ struct {
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(sys_enter, struct pt_regs *regs, long nr)
 {
-	struct task_struct *task;
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct sys_desc *desc;
 	struct thread *th;
 	u32 key = nr;
 
-	if (!(interest_of(current_tid()) & INTEREST_TARGET) || recording == REC_ENDING)
+	if (!(interest_of(task->pid) & INTEREST_TARGET) || recording == REC_ENDING)
 		return 0;
-	task = bpf_get_current_task_btf();
 	desc = bpf_map_lookup_elem(&syscall_class, &key);
 	th = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!desc || !th)
@@ -354,15 +353,14 @@ static __always_inline void take_sleep_ustack(void *ctx, struct thread *th,
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 {
-	struct task_struct *task;
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread *th;
-	u32 tid = current_tid();
+	u32 tid = task->pid;
 	u64 ts_ns;
 
 	/* A call that returns while the recording is being ended stays open: it is told as such. */
 	if (!(interest_of(tid) & INTEREST_TARGET) || recording == REC_ENDING)
 		return 0;
-	task = bpf_get_current_task_btf();
 	th = bpf_task_storage_get(&threads, task, 0, 0);
 	if (!th)
 		return 0;
