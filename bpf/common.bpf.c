@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* Defines what common.bpf.h declares; every other object only refers to it. */
+/* Defines what common.bpf.h and stacks.bpf.h declare; every other object only refers to it. */
 #define COMMON_EXTERN
-#include "common.bpf.h"
+#include "stacks.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

@@ -3,7 +3,7 @@
  * Where time on the CPU goes. The event is bound to CPUs, not to tasks (which would be scheduled
  * in and out at each switch, at 2.8 us each); what is not of interest is dropped here.
  */
-#include "common.bpf.h"
+#include "stacks.bpf.h"
 
 SEC("perf_event")
 int sample_cpu(void *ctx)

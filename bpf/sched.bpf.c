@@ -3,7 +3,7 @@
  * Who runs where, who waits, who wakes whom. The hooks that every process of the host pays for
  * are here: what is not of interest leaves after two look-ups in an array.
  */
-#include "common.bpf.h"
+#include "stacks.bpf.h"
 
 /* A sleep that lasted: the stack of `next`, which is still the one that it slept on. */
 static __always_inline u64 switch_in_stack(struct task_struct *next, u32 next_tid, u64 ts_ns,

@@ -4,7 +4,7 @@
  * lasted; and the requests that a VMM reads from its control socket. Every process pays for these
  * two hooks, so they are attached only when asked for.
  */
-#include "common.bpf.h"
+#include "stacks.bpf.h"
 
 #define O_CREAT_FLAGS 01101 /* O_WRONLY | O_CREAT | O_TRUNC */
 

@@ -3,7 +3,7 @@
  * A walk over all threads: adopts a process as target, tells what stood when recording began (a
  * thread that sleeps throughout would else never be seen), and what was still open at its end.
  */
-#include "common.bpf.h"
+#include "stacks.bpf.h"
 
 static __always_inline void adopt(struct task_struct *task)
 {
