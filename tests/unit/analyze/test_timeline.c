@@ -2,34 +2,7 @@
 /* The states of threads at the edges of what a trace can say: every rule is written down here. */
 #include <errno.h>
 
-#include "stories.h"
-
-#define MS TB_MS
-
-static struct trace_builder *begin(void)
-{
-	struct trace_builder *b = tb__open(NULL, 2);
-
-	tb_thread(b, 10, 10, "vmm", FP_TASK_TARGET);
-	tb_at(b, 100 * MS);
-	tb_mark(b, REC_MARK_BEGIN, "");
-	return b;
-}
-
-/* The window is [100, 200) ms. */
-static struct findings *end_lossy(struct trace_builder *b, double max_loss_percent)
-{
-	tb_at(b, 200 * MS);
-	tb_mark(b, REC_MARK_END, "");
-	tb_at(b, 300 * MS);
-	tb_preempt(b, 10, 0);
-	return diagnose_lossy(b, "mark", max_loss_percent);
-}
-
-static struct findings *end(struct trace_builder *b)
-{
-	return end_lossy(b, 1);
-}
+#include "one_window.h"
 
 static void asleep_throughout(void **state)
 {
@@ -232,136 +205,6 @@ static void clock_skew(void **state)
 	assert_int_equal(t->unknown_ns, 0);
 	findings__free(f);
 	tb__free(b);
-}
-
-/* Seen to run twice with nothing between: without a loss it just ran on. */
-static void repeated_switch_in(void **state)
-{
-	struct trace_builder *b = begin();
-	const struct finding_thread *t;
-	struct findings *f;
-
-	tb_at(b, 120 * MS); /* until here it stood in the runqueue, as the snapshot found it */
-	tb_run_thread(b, 10);
-	tb_at(b, 130 * MS);
-	tb_run_thread(b, 10);
-	f = end(b);
-	t = thread_of(&f->windows[0], 10);
-	assert_int_equal(t->runnable_ns, 20 * MS);
-	assert_int_equal(t->running_user_ns, 80 * MS);
-	findings__free(f);
-	tb__free(b);
-}
-
-/* It leaves a CPU that it was never put on: what it did since it slept is not known. */
-static void missing_switch_in(void **state)
-{
-	struct trace_builder *b = begin();
-	const struct finding_thread *t;
-	struct findings *f;
-
-	tb_at(b, 120 * MS);
-	tb_block(b, 10, TB_INTERRUPTIBLE);
-	tb_at(b, 140 * MS);
-	tb_block(b, 10, TB_INTERRUPTIBLE);
-	tb_at(b, 150 * MS);
-	tb_wake_ctx(b, 0, 10, EV_CTX_HARDIRQ, 0, 0);
-	tb_resume(b, 10, FUTEX_SLEEP, 0);
-	f = end(b);
-	t = thread_of(&f->windows[0], 10);
-	assert_int_equal(blocked_ns(t, "unknown.missed_switch"), 20 * MS);
-	assert_int_equal(blocked_ns(t, "futex.wait"), 10 * MS);
-	assert_int_equal(ledger_ns(&f->windows[0], "unknown.missed_switch"), 20 * MS);
-	findings__free(f);
-	tb__free(b);
-}
-
-/* A kernel that does not report a switch: the call that returned says that it ran by then. */
-static void switch_told_by_a_call(void **state)
-{
-	struct trace_builder *b = begin();
-	const struct finding_thread *t;
-	struct findings *f;
-
-	tb_at(b, 120 * MS);
-	tb_block(b, 10, TB_INTERRUPTIBLE);
-	tb_at(b, 140 * MS);
-	tb_syscall(b, 10, FP_SYS_POLL, 119 * MS, 3, 1);
-	tb_at(b, 145 * MS);
-	tb_block(b, 10, TB_INTERRUPTIBLE);
-	tb_at(b, 150 * MS);
-	tb_wake_ctx(b, 0, 10, EV_CTX_HARDIRQ, 0, 0);
-	tb_resume(b, 10, FUTEX_SLEEP, 0);
-	f = end(b);
-	t = thread_of(&f->windows[0], 10);
-	assert_int_equal(blocked_ns(t, "unknown.missed_switch"), 0);
-	assert_int_equal(blocked_ns(t, "futex.wait"), 5 * MS);
-	assert_int_equal(t->running_user_ns + t->running_kernel_ns, 75 * MS);
-	assert_int_equal(t->wall_ns, 100 * MS);
-	findings__free(f);
-	tb__free(b);
-}
-
-static bool warns_of(const struct findings *f, const char *what)
-{
-	for (size_t i = 0; i < f->warnings_cnt; i++)
-		if (strstr(f->warnings[i], what))
-			return true;
-	return false;
-}
-
-enum proof { BY_SPAN, BY_POINT, BY_BIO, BY_FUTEX, BY_WAKE, BY_IRQ, BY_OPEN_SPAN };
-
-static void write_proof(struct trace_builder *b, enum proof proof)
-{
-	switch (proof) {
-	case BY_SPAN:
-		return tb_span(b, 10, FP_SPAN_EXT4_ALLOC, 139 * MS, 1, 1, 1);
-	case BY_OPEN_SPAN:
-		return tb_span(b, 10, FP_SPAN_EXT4_ALLOC | FP_SPAN_OPEN, 119 * MS, 1, 1, 1);
-	case BY_POINT:
-		return tb_point(b, 10, FP_POINT_WB_INODE, 1, 1, 0, 0);
-	case BY_IRQ:
-		return tb_wake_ctx(b, 10, 999, EV_CTX_HARDIRQ, 0, 0);
-	case BY_BIO:
-		return tb_bio(b, 10, FP_BIO_QUEUE, 1, 8, 4096, 1, 7);
-	case BY_FUTEX:
-		return tb_futex(b, 10, 119 * MS, 0x1000, 0, 0);
-	case BY_WAKE:
-		return tb_wake(b, 10, 999);
-	}
-}
-
-/* Whatever a hook in task context writes of a thread says that it runs; nothing else does. */
-static void switch_told_by_other_records(void **state)
-{
-	for (enum proof p = BY_SPAN; p <= BY_OPEN_SPAN; p++) {
-		bool proves = p != BY_IRQ && p != BY_OPEN_SPAN;
-		struct trace_builder *b = begin();
-		const struct finding_thread *t;
-		struct findings *f;
-
-		tb_at(b, 120 * MS);
-		tb_block(b, 10, TB_INTERRUPTIBLE);
-		tb_at(b, 130 * MS);
-		tb_wake_ctx(b, 0, 10, EV_CTX_HARDIRQ, 0, 0);
-		tb_at(b, 140 * MS);
-		write_proof(b, p);
-		tb_at(b, 150 * MS);
-		tb_preempt(b, 10, 0);
-		tb_at(b, 160 * MS);
-		tb_run_thread(b, 10);
-		f = end(b);
-		t = thread_of(&f->windows[0], 10);
-		/* woken at 130, seen at 140, or only at 150: what is in between is not known */
-		assert_int_equal(blocked_ns(t, "unknown.missed_switch"), (proves ? 10 : 20) * MS);
-		assert_int_equal(t->running_user_ns + t->running_kernel_ns,
-				 (proves ? 70 : 60) * MS);
-		assert_true(
-			warns_of(f, proves ? "10.0 ms of all ledgers" : "20.0 ms of all ledgers"));
-		findings__free(f);
-		tb__free(b);
-	}
 }
 
 /* The command of a later run did not exist before it. */
@@ -590,15 +433,13 @@ int main(void)
 		cmocka_unit_test(named_later),
 		cmocka_unit_test(born_and_dead_inside),
 		cmocka_unit_test(pid_reuse),
-		cmocka_unit_test(switch_told_by_a_call),
-		cmocka_unit_test(switch_told_by_other_records),
+
 		cmocka_unit_test(later_command),
 		cmocka_unit_test(preempted_and_woken),
 		cmocka_unit_test(run_delay_without_wake),
 		cmocka_unit_test(wake_of_a_running_thread),
 		cmocka_unit_test(clock_skew),
-		cmocka_unit_test(repeated_switch_in),
-		cmocka_unit_test(missing_switch_in),
+
 		cmocka_unit_test(lost_records),
 		cmocka_unit_test(short_sleeps),
 		cmocka_unit_test(user_and_kernel),
