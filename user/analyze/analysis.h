@@ -22,11 +22,8 @@ struct evidence {
 	uint32_t requests;
 	uint64_t request_bytes;
 	uint64_t worst_request_ns;
-	uint32_t flushes;
-	uint64_t user_ns;     /* the closer and those it waited for, on the CPU in user space */
 	uint32_t parked;      /* passive threads that waited on a futex */
 	uint64_t parked_ns;   /* the longest of them */
-	uint64_t futex_ns;    /* of the ledger: futex.contended */
 	uint32_t carry_dev;   /* the device that it waited for */
 	uint64_t carry_bytes; /* what was dirty on it when the window began */
 	uint64_t old_bytes;   /* completed in the window, but not of its own making */
@@ -102,8 +99,7 @@ struct path_actor {
 
 struct path {
 	struct path_actor *actors; /* by tid */
-	uint64_t user_ns;
-	struct tally journal; /* as in struct evidence */
+	struct tally journal;	   /* as in struct evidence */
 };
 
 int ledger__window(struct analysis *a, uint32_t w, const struct carry *carry, struct path *path);

@@ -138,7 +138,6 @@ static int explain_window(struct analysis *a, struct pending *p)
 		err = futexes__window(a, p->index);
 	if (!err && a->want_flames)
 		err = flames__window(a, p->index);
-	e->user_ns = path.user_ns;
 	e->journal = path.journal;
 	path.journal = (struct tally){ 0 };
 	e->carry_dev = carry.dev;

@@ -234,13 +234,10 @@ static int add_evidence(struct evidence *sum, const struct evidence *e)
 	sum->request_bytes += e->request_bytes;
 	if (e->worst_request_ns > sum->worst_request_ns)
 		sum->worst_request_ns = e->worst_request_ns;
-	sum->flushes += e->flushes;
-	sum->user_ns += e->user_ns;
 	if (e->parked > sum->parked)
 		sum->parked = e->parked;
 	if (e->parked_ns > sum->parked_ns)
 		sum->parked_ns = e->parked_ns;
-	sum->futex_ns += e->futex_ns;
 	if (e->carry_bytes > sum->carry_bytes)
 		sum->carry_bytes = e->carry_bytes;
 	if (e->carry_dev)
@@ -259,8 +256,6 @@ static void take_means(struct contrast *c)
 	c->slow_ns /= n;
 	c->fast_ns /= m;
 	c->slow.alloc_ns /= n;
-	c->slow.user_ns /= n;
-	c->slow.futex_ns /= n;
 	c->slow.old_bytes /= n;
 	grown = c->kind == CONTRAST_GROWTH ? c->slow_ns - c->fast_ns : c->slow_ns;
 	for (size_t i = 0; i < vec__cnt(&c->rows); i++) {

@@ -58,8 +58,6 @@ static void on_rq(const struct analysis *a, struct evidence *e, const struct ev_
 		return;
 	e->requests++;
 	e->request_bytes += done->bytes;
-	if (OPF_OP(rq->opf) == OP_FLUSH || (rq->opf & (OPF_PREFLUSH | OPF_FUA)))
-		e->flushes++;
 	if (done->issue_ns && done->complete_ns - done->issue_ns > e->worst_request_ns)
 		e->worst_request_ns = done->complete_ns - done->issue_ns;
 }

@@ -146,8 +146,6 @@ static int emit_running(struct walk *k, const struct thread *t, const struct pie
 	const char *cause = name_running(k->a, t, p, &sampled);
 	struct pool *pool = sampled ? pool_of(k, cause) : NULL;
 
-	if (!p->in_kernel)
-		k->path->user_ns += p->end - p->begin;
 	if (pool)
 		return sample_piece(k, t, p, pool);
 	return emit(k, t, cause, p->begin, p->end);

@@ -56,7 +56,6 @@ static void count_parked(struct analysis *a, uint32_t w)
 		e->parked++;
 		e->parked_ns = ns > e->parked_ns ? ns : e->parked_ns;
 	}
-	e->futex_ns = shares__find(fw->ledger, fw->ledger_cnt, "futex.contended");
 }
 
 /* What is known of a row: who released it, and whether that makes it passive. */
