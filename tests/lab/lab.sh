@@ -144,138 +144,14 @@ fresh_fs() { # DIR
 # that should show in a pause: have it touched before: the disk's (warm_disk; on a fast disk the
 # free space is filled once) and that of the page cache.
 warm_disk() { # LOOP
-	local mb=$(($(blockdev --getsize64 "$1") >> 20))
-	bounded 180 dd if=/dev/zero of="$1" bs=4M count=$((mb / 4)) oflag=direct status=none &&
-		bounded 60 blockdev --flushbufs "$1" || die "the new disk $1 does not take data"
+	bounded 180 dd if=/dev/zero of="$1" bs=4M oflag=direct status=none 2>/dev/null # to its end
+	bounded 60 sync "$1"
 }
 
 fill() { # ROOT MEMORIES: writes as much as so many memory files, and takes it away again
 	local mb=$(($(numfmt --from=iec "$MEMORY") * $2 >> 20))
 	bounded 120 dd if=/dev/zero of="$1/fill" bs=4M count=$((mb / 4)) conv=fdatasync status=none &&
 		rm "$1/fill" || die "cannot write $mb MB to $1"
-}
-
-up() {
-	[ -e "$(state_file "$1")" ] || is_mounted "$1/mnt" || is_mounted "$1/fuse" ||
-		is_mounted "$1/ram" || is_mounted "$1/control"
-}
-
-# ---- the VMM and its snapshots ----
-
-start_vmm() { # DIR NAME: DIR/NAME.sock, DIR/NAME.pid
-	local args=(--api-sock "$1/$2.sock" --pidfile "$1/$2.pid" --memory "$MEMORY"
-		--vcpus "$VCPUS" --dirty-pages "$DIRTY_PAGES")
-	[ "$FSYNC" = no ] && args+=(--no-fsync)
-	rm -f "$1/$2.pid"
-	setsid "$LAB_BIN/labvmm" "${args[@]}" </dev/null >"$1/$2.log" 2>&1 &
-	wait_until 30 test -s "$1/$2.pid" || die "labvmm does not start: $(cat "$1/$2.log")"
-}
-
-# A first full snapshot of the running VM: where the chain of diffs starts.
-make_base() { # SOCK ROOT
-	bounded 60 "$LAB_BIN/branch" --api-sock "$1" --root "$2" --mode full >/dev/null &&
-		mv "$2/snap-1/memory.bin" "$2/base.bin" && rm -r "$2/snap-1" ||
-		die "cannot make the base snapshot in $2"
-}
-
-write_env() { # FILE ROOT SOCK PIDFILE DEV MEMORY-DIR
-	{
-		echo "SCENARIO=$SCENARIO MODE=$MODE GAP=$GAP SIZE=$(numfmt --from=iec "$MEMORY")"
-		echo "MNT=$2 DEV=$5"
-		echo "SOCK=$3 VMM_PID=$(<"$4") BASE=$6/base.bin"
-		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --memory-dir $6 --base $6/base.bin --mode $MODE --keep $KEEP $DROP_CACHE)"
-	} >"$1.new" && mv "$1.new" "$1"
-}
-
-# A file system as on the first day (or the last, for `aged`), nothing dirty, the disk's own speed.
-fresh_fs() { # DIR
-	local loop
-	loop=$(<"$1/loop")
-	set_rate "$1" 0
-	mkdir -p "$1/mnt"
-	make_fs "$loop" "$1/mnt"
-	set_knobs "$loop"
-	[ -n "$AGED_SIZE" ] &&
-		{ bounded 120 "$LAB_BIN/age" --size "$AGED_SIZE" "$1/mnt/aged" >"$1/age.json" ||
-			die "cannot age the file system"; }
-	[ "$FIRST" = yes ] && [ "$DISK" = fast ] && fill "$1/mnt" 11
-	fill "$1/mnt" 6
-	make_base "$1/vmm.sock" "$1/mnt"
-	bounded 120 sync -f "$1/mnt" || die "the disk does not take its data"
-	set_rate "$1" "$RATE_BITS"
-}
-
-# The memory of a virtual machine can be slow when it is touched for the first time, which is nothing
-# that should show in a pause: have it touched before: the disk's (warm_disk; on a fast disk the
-# free space is filled once) and that of the page cache.
-warm_disk() { # LOOP
-	bounded 180 dd if=/dev/zero of="$1" bs=4M oflag=direct status=none 2>/dev/null
-	bounded 60 sync "$1"
-}
-
-warm_memory() { # ROOT
-	local mb=$(($(numfmt --from=iec "$MEMORY") * 6 >> 20))
-	bounded 120 dd if=/dev/zero of="$1/warm" bs=4M count=$((mb / 4)) status=none &&
-		rm "$1/warm" || die "cannot write $mb MB to $1"
-}
-
-up() {
-	[ -e "$(state_file "$1")" ] || is_mounted "$1/mnt" || is_mounted "$1/fuse" ||
-		is_mounted "$1/ram" || is_mounted "$1/control"
-}
-
-# ---- the VMM and its snapshots ----
-
-start_vmm() { # DIR NAME: DIR/NAME.sock, DIR/NAME.pid
-	local args=(--api-sock "$1/$2.sock" --pidfile "$1/$2.pid" --memory "$MEMORY"
-		--vcpus "$VCPUS" --dirty-pages "$DIRTY_PAGES")
-	[ "$FSYNC" = no ] && args+=(--no-fsync)
-	rm -f "$1/$2.pid"
-	setsid "$LAB_BIN/labvmm" "${args[@]}" </dev/null >"$1/$2.log" 2>&1 &
-	wait_until 30 test -s "$1/$2.pid" || die "labvmm does not start: $(cat "$1/$2.log")"
-}
-
-# A first full snapshot of the running VM: where the chain of diffs starts.
-make_base() { # SOCK ROOT
-	bounded 60 "$LAB_BIN/branch" --api-sock "$1" --root "$2" --mode full >/dev/null &&
-		mv "$2/snap-1/memory.bin" "$2/base.bin" && rm -r "$2/snap-1" ||
-		die "cannot make the base snapshot in $2"
-}
-
-write_env() { # FILE ROOT SOCK PIDFILE DEV MEMORY-DIR
-	{
-		echo "SCENARIO=$SCENARIO MODE=$MODE GAP=$GAP SIZE=$(numfmt --from=iec "$MEMORY")"
-		echo "MNT=$2 DEV=$5"
-		echo "SOCK=$3 VMM_PID=$(<"$4") BASE=$6/base.bin"
-		echo "BRANCH=($LAB_BIN/branch --api-sock $3 --root $2 --memory-dir $6 --base $6/base.bin --mode $MODE --keep $KEEP $DROP_CACHE)"
-	} >"$1.new" && mv "$1.new" "$1"
-}
-
-# A file system as on the first day (or the last, for `aged`), nothing dirty, the disk's own speed.
-fresh_fs() { # DIR
-	local loop
-	loop=$(<"$1/loop")
-	set_rate "$1" 0
-	mkdir -p "$1/mnt"
-	make_fs "$loop" "$1/mnt"
-	set_knobs "$loop"
-	[ -n "$AGED_SIZE" ] &&
-		{ bounded 120 "$LAB_BIN/age" --size "$AGED_SIZE" "$1/mnt/aged" >"$1/age.json" ||
-			die "cannot age the file system"; }
-	[ "$FIRST" = yes ] && [ "$DISK" = fast ] && fill "$1/mnt" 11
-	fill "$1/mnt" 6
-	make_base "$1/vmm.sock" "$1/mnt"
-	bounded 120 sync -f "$1/mnt" || die "the disk does not take its data"
-	set_rate "$1" "$RATE_BITS"
-}
-
-# This machine's memory may be slow the first time it is touched: not in a measured pause, please.
-warm_up() { # DIR
-	local loop
-	loop=$(<"$1/loop")
-	log "touching the disk's memory once"
-	bounded 180 dd if=/dev/zero of="$loop" bs=4M oflag=direct status=none 2>/dev/null
-	bounded 60 sync "$loop"
 }
 
 up() {
