@@ -43,6 +43,7 @@ enum ev_kind {
 	EV_RQ = 19,	      /* struct ev_rq */
 	EV_DIRTY = 20,	      /* struct ev_dirty: balance_dirty_pages */
 	EV_TASK = 21,	      /* struct ev_task_state: a thread as found when recording began */
+	EV_WORK = 22,	      /* struct ev_work: a work item is queued, begins, ends */
 	EV_KIND_END
 };
 
@@ -88,6 +89,7 @@ struct ev_stack {
 #define EV_SWITCH_NEXT_IOWAIT 4	 /* next's sleep that ends here was an I/O wait */
 #define EV_SWITCH_STACK_NEXT  8	 /* kstack_id belongs to the sleep of next; else to prev's */
 #define EV_SWITCH_RUN_DELAY   16 /* run_delay_ns is valid */
+#define EV_SWITCH_THROTTLED   32 /* next's group was out of CPU quota while it waited */
 
 /* hdr.tid leaves the CPU, next_tid takes it. Emitted when either is of interest. */
 struct ev_switch {
@@ -101,7 +103,8 @@ struct ev_switch {
 };
 
 /* ev_wake.flags */
-#define EV_WAKE_BY_IO 1 /* cause is the request whose completion is running on this CPU */
+#define EV_WAKE_BY_IO	 1 /* cause is the request whose completion is running on this CPU */
+#define EV_WAKE_BY_TIMER 2 /* cause is the address of the timer function that runs on this CPU */
 
 /* hdr.tid is what was running on the waking CPU; only with ctx TASK is it the waker. */
 struct ev_wake {
@@ -109,7 +112,22 @@ struct ev_wake {
 	__u32 wakee_tid;
 	__u16 target_cpu;
 	__u16 flags;
-	__u64 cause; /* ev_rq.rq with EV_WAKE_BY_IO, else 0 */
+	__u64 cause; /* FP_ID of the request with EV_WAKE_BY_IO, a function with BY_TIMER, else 0 */
+};
+
+enum fp_work {
+	FP_WORK_QUEUE = 1, /* hdr: who queued it, in which context */
+	FP_WORK_START = 2, /* hdr.tid: the worker that executes it from here to FP_WORK_END */
+	FP_WORK_END = 3,
+};
+
+struct ev_work {
+	struct ev_hdr h;
+	__u64 work;  /* address of the work item: the same from QUEUE to END, then free again */
+	__u64 func;  /* address of its function */
+	__u32 cause; /* QUEUE: FP_ID of the request whose completion queued it, 0 = none */
+	__u16 act;   /* enum fp_work */
+	__u16 pad;
 };
 
 struct ev_task {
@@ -232,6 +250,10 @@ enum fp_span {
 	FP_SPAN_WBT_WAIT = 8,	    /* upper rung only: fentry/fexit wbt_wait */
 	FP_SPAN_JBD2_WAIT = 9,	    /* upper rung only: jbd2_log_wait_commit */
 	FP_SPAN_MB_NEW_BLOCKS = 10, /* upper rung only: ext4_mb_new_blocks */
+	FP_SPAN_IRQ = 11,	    /* an interrupt took the CPU from hdr.tid; value = irq */
+	FP_SPAN_SOFTIRQ = 12,	    /* the same for softirqs; value = vector */
+	FP_SPAN_LOCK = 13, /* contention_begin .. end; ino = address of the lock, value = LCB_F_* */
+	FP_SPAN_COMPACT = 14,
 	FP_SPAN_END
 };
 
@@ -272,6 +294,7 @@ enum fp_point {
 	FP_POINT_FAULT_KERNEL = 19,
 	FP_POINT_JBD2_INODE_DATA = 20,	 /* id = ino: an ordered flush by the commit */
 	FP_POINT_EXT4_TRUNCATE_ALL = 21, /* to size 0; id = ino, a = 4 KiB blocks held before */
+	FP_POINT_INODE_DIRTY = 22,	 /* hdr.tid made data or metadata of inode `id` dirty; thinned */
 	FP_POINT_END
 };
 
@@ -351,6 +374,7 @@ _Static_assert(sizeof(struct ev_stack) == 32, "ev_stack");
 _Static_assert(sizeof(struct ev_switch) == 40, "ev_switch");
 _Static_assert(sizeof(struct ev_wake) == 32, "ev_wake");
 _Static_assert(sizeof(struct ev_task) == 40, "ev_task");
+_Static_assert(sizeof(struct ev_work) == 40, "ev_work");
 _Static_assert(sizeof(struct ev_sleep_ustack) == 32, "ev_sleep_ustack");
 _Static_assert(sizeof(struct ev_sample) == 32, "ev_sample");
 _Static_assert(sizeof(struct ev_syscall) == 40, "ev_syscall");
