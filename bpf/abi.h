@@ -294,7 +294,7 @@ enum fp_point {
 	FP_POINT_FAULT_KERNEL = 19,
 	FP_POINT_JBD2_INODE_DATA = 20,	 /* id = ino: an ordered flush by the commit */
 	FP_POINT_EXT4_TRUNCATE_ALL = 21, /* to size 0; id = ino, a = 4 KiB blocks held before */
-	FP_POINT_INODE_DIRTY = 22,	 /* hdr.tid made data or metadata of inode `id` dirty; thinned */
+	FP_POINT_INODE_DIRTY = 22, /* hdr.tid made data or metadata of inode `id` dirty; thinned */
 	FP_POINT_END
 };
 
