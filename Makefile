@@ -198,7 +198,7 @@ $(O)/lab/%: $(O)/tests/lab/%.o $(call obj,$(LAB_SHARED))
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS)
 
-$(O)/bench/trace_speed: $(O)/tests/unit/trace_builder.o $(O)/tests/unit/trace_builder_tables.o
+$(O)/bench/trace_speed: $(call obj,$(wildcard tests/unit/trace_builder*.c))
 
 $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libflatpause.a
 	$(Q)mkdir -p $(@D)

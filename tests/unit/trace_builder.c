@@ -28,14 +28,13 @@ void keep_err(struct trace_builder *b, int err)
 		b->err = err;
 }
 
-static void emit(struct trace_builder *b, const struct ev_hdr *h)
+void emit(struct trace_builder *b, const struct ev_hdr *h)
 {
 	if (!b->err)
 		keep_err(b, trace_writer__event(b->w, b->cpu, h, h->size));
 }
 
-static struct ev_hdr hdr(const struct trace_builder *b, enum ev_kind kind, uint32_t tid,
-			 size_t size)
+struct ev_hdr hdr(const struct trace_builder *b, enum ev_kind kind, uint32_t tid, size_t size)
 {
 	return (struct ev_hdr){ b->now_ns, tid, (uint16_t)size, (uint8_t)kind, EV_CTX_TASK };
 }
@@ -208,6 +207,11 @@ static uint64_t add_stack(struct trace_builder *b, uint32_t tgid, const char *na
 	if (!seen_stack(b, u.ev.id))
 		emit(b, &u.ev.h);
 	return u.ev.id;
+}
+
+uint64_t tb_func(struct trace_builder *b, const char *name)
+{
+	return sym_addr(b, 0, name, strlen(name));
 }
 
 uint64_t tb_kstack(struct trace_builder *b, const char *names)

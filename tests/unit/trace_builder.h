@@ -97,10 +97,15 @@ void tb_wake(struct trace_builder *b, uint32_t waker, uint32_t wakee);
 void tb_wake_ctx(struct trace_builder *b, uint32_t current, uint32_t wakee, enum ev_ctx ctx,
 		 uint16_t flags, uint64_t cause);
 void tb_wake_io(struct trace_builder *b, uint32_t wakee, uint32_t rq); /* by a completion */
+void tb_wake_timer(struct trace_builder *b, uint32_t wakee, const char *func);
+
+/* idle -> tid, which stood in the runqueue for run_delay_ns because its group was out of quota. */
+void tb_resume_throttled(struct trace_builder *b, uint32_t tid, uint32_t run_delay_ns);
 
 /* ---- stacks ---- */
 
 uint64_t tb_kstack(struct trace_builder *b, const char *names);
+uint64_t tb_func(struct trace_builder *b, const char *name); /* the address of a kernel function */
 uint64_t tb_ustack(struct trace_builder *b, uint32_t tgid, const char *names);
 void tb_sleep_ustack(struct trace_builder *b, uint32_t tid, uint64_t sleep_ns, uint32_t tgid,
 		     const char *names);
@@ -135,6 +140,24 @@ void tb_rq(struct trace_builder *b, uint32_t tid, enum fp_rq act, uint32_t id, u
 void tb_dirty(struct trace_builder *b, uint32_t tid, uint32_t dev, uint32_t limit_pages,
 	      uint32_t dirty_pages, uint32_t bdi_limit_pages, uint32_t bdi_dirty_pages,
 	      uint16_t pause_ms);
+void tb_inode_dirty(struct trace_builder *b, uint32_t tid, uint32_t dev, uint64_t ino);
+void tb_lock(struct trace_builder *b, uint32_t tid, uint64_t begin_ns, uint64_t lock,
+	     uint16_t flags); /* waited for since begin_ns, got at the cursor */
+
+/* What took the CPU from `tid` since begin_ns; the cursor is where it got it back. */
+void tb_irq(struct trace_builder *b, uint32_t tid, uint64_t begin_ns, uint16_t irq);
+void tb_softirq(struct trace_builder *b, uint32_t tid, uint64_t begin_ns, uint16_t vector);
+
+/*
+ * A work item by its address: queued by `tid`, or by a completion (tid 0, `rq`) in softirq; then
+ * executed by a worker from start to end.
+ */
+void tb_work_queue(struct trace_builder *b, uint32_t tid, uint64_t work, const char *func);
+void tb_work_queue_io(struct trace_builder *b, uint32_t rq, uint64_t work, const char *func);
+void tb_work_queue_ctx(struct trace_builder *b, uint32_t current, uint64_t work, const char *func,
+		       enum ev_ctx ctx, uint32_t rq);
+void tb_work_start(struct trace_builder *b, uint32_t worker, uint64_t work, const char *func);
+void tb_work_end(struct trace_builder *b, uint32_t worker, uint64_t work, const char *func);
 void tb_lost(struct trace_builder *b, uint64_t from_ns, uint64_t records);
 
 /* Any record, as it is; its time is set if it is 0. For what has no call of its own. */

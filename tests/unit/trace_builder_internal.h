@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Shared by the two files that make up the builder; tests include trace_builder.h. */
+/* Shared by the files that make up the builder; tests include trace_builder.h. */
 #ifndef FLATPAUSE_TESTS_TRACE_BUILDER_INTERNAL_H
 #define FLATPAUSE_TESTS_TRACE_BUILDER_INTERNAL_H
 
@@ -50,6 +50,10 @@ void *list__add(struct trace_builder *b, struct list *l, size_t item_size);
 
 /* The first error is the one that tb__finish() gives. */
 void keep_err(struct trace_builder *b, int err);
+
+/* Writes a record on the current CPU; a header as of now, in task context. */
+void emit(struct trace_builder *b, const struct ev_hdr *h);
+struct ev_hdr hdr(const struct trace_builder *b, enum ev_kind kind, uint32_t tid, size_t size);
 
 /* Writes symbols, maps, runs, ... */
 void write_collected(struct trace_builder *b);
