@@ -137,6 +137,17 @@ static void free_window(struct finding_window *w)
 		free(w->files[i].extents_why);
 	}
 	free(w->files);
+	for (size_t i = 0; i < w->path_cnt; i++) {
+		free(w->path[i].cause);
+		free(w->path[i].actor);
+		free(w->path[i].via);
+	}
+	free(w->path);
+	for (size_t i = 0; i < w->blame_cnt; i++) {
+		free(w->blame[i].file);
+		free(w->blame[i].dirtied_by);
+	}
+	free(w->blame);
 }
 
 static void free_curve(struct finding_curve *c)

@@ -41,7 +41,24 @@ struct finding_loss {
 struct finding_share {
 	char *cause; /* dotted id: "io.throttle.wbt" */
 	uint64_t ns;
-	uint64_t carry_over_ns; /* of it, what an earlier window left behind */
+	uint64_t carry_over_ns;		 /* of it, what an earlier window left behind */
+	uint32_t carry_over_prev_window; /* most of that: its index in the same sweep; 0 = none */
+};
+
+/* A stretch of a window's critical path: what its time went to, and whom it led through. */
+struct finding_segment {
+	uint64_t begin_ns; /* since the window began */
+	uint64_t ns;
+	char *cause;
+	char *actor; /* "jbd2/loop0-8/123" (comm/tid), "device 7:0", "" */
+	char *via;   /* the waits that led there: "ipc.wait of fc_api/101 > ..."; "" = its own */
+};
+
+/* Whose dirty data was written while the path waited for a device. */
+struct finding_blame {
+	char *file;	  /* path, "major:minor:inode", or "major:minor" where only that is known */
+	char *dirtied_by; /* "comm/tid"; "" = not seen */
+	uint64_t ns;	  /* of the path */
 };
 
 struct finding_thread {
@@ -107,6 +124,12 @@ struct finding_window {
 	size_t futexes_cnt;
 	struct finding_file *files;
 	size_t files_cnt;
+	struct finding_segment *path; /* by time; neighbours that are alike are one */
+	size_t path_cnt;
+	uint64_t path_rest_cnt; /* shorter stretches that are not listed */
+	uint64_t path_rest_ns;
+	struct finding_blame *blame; /* longest first */
+	size_t blame_cnt;
 };
 
 enum curve_verdict {

@@ -92,6 +92,7 @@ static void write_ledger(struct json_out *j, const struct finding_window *w)
 		json_out_str(j, "cause", w->ledger[i].cause);
 		json_out_ms(j, "ms", w->ledger[i].ns);
 		json_out_ms(j, "carry_over_ms", w->ledger[i].carry_over_ns);
+		json_out_uint(j, "carry_over_prev_window", w->ledger[i].carry_over_prev_window);
 		json_out_end(j, '}');
 	}
 	json_out_end(j, ']');
@@ -163,6 +164,36 @@ static void write_file(struct json_out *j, const struct finding_file *x)
 	json_out_end(j, '}');
 }
 
+static void write_path(struct json_out *j, const struct finding_window *w)
+{
+	json_out_begin(j, "path", '[');
+	for (size_t i = 0; i < w->path_cnt; i++) {
+		json_out_begin_line(j, NULL, '{');
+		json_out_ms(j, "begin_ms", w->path[i].begin_ns);
+		json_out_ms(j, "ms", w->path[i].ns);
+		json_out_str(j, "cause", w->path[i].cause);
+		json_out_str(j, "actor", w->path[i].actor);
+		json_out_str(j, "via", w->path[i].via);
+		json_out_end(j, '}');
+	}
+	json_out_end(j, ']');
+	json_out_uint(j, "path_rest", w->path_rest_cnt);
+	json_out_ms(j, "path_rest_ms", w->path_rest_ns);
+}
+
+static void write_blame(struct json_out *j, const struct finding_window *w)
+{
+	json_out_begin(j, "blame", '[');
+	for (size_t i = 0; i < w->blame_cnt; i++) {
+		json_out_begin_line(j, NULL, '{');
+		json_out_str(j, "file", w->blame[i].file);
+		json_out_str(j, "dirtied_by", w->blame[i].dirtied_by);
+		json_out_ms(j, "ms", w->blame[i].ns);
+		json_out_end(j, '}');
+	}
+	json_out_end(j, ']');
+}
+
 static void write_window(struct json_out *j, const struct finding_window *w)
 {
 	json_out_begin(j, NULL, '{');
@@ -193,6 +224,8 @@ static void write_window(struct json_out *j, const struct finding_window *w)
 	for (size_t i = 0; i < w->files_cnt; i++)
 		write_file(j, &w->files[i]);
 	json_out_end(j, ']');
+	write_path(j, w);
+	write_blame(j, w);
 	json_out_end(j, '}');
 }
 
