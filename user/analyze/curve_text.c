@@ -6,7 +6,6 @@
 
 #include "curve.h"
 
-#define WIDTH	  79
 #define BAR_WIDTH 52
 #define ROWS_MAX  40
 
@@ -71,25 +70,4 @@ void curve__print_bars(FILE *out, const struct finding_curve *c)
 			format_ms(ms, value, sizeof(value)));
 		print_bar(out, ms, largest);
 	}
-}
-
-void print_wrapped(FILE *out, const char *text)
-{
-	size_t column = 0;
-
-	while (*text) {
-		size_t word;
-
-		text += strspn(text, " ");
-		word = strcspn(text, " ");
-		if (!word)
-			break;
-		if (column && column + 1 + word > WIDTH) {
-			fputc('\n', out);
-			column = 0;
-		}
-		column += (size_t)fprintf(out, "%s%.*s", column ? " " : "", (int)word, text);
-		text += word;
-	}
-	fputc('\n', out);
 }

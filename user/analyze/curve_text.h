@@ -13,7 +13,4 @@ const char *curve__short_verdict(const struct finding_curve *c, char *buf, size_
 /* One bar per window, the median of its sweeps; neighbours share a bar when there are many. */
 void curve__print_bars(FILE *out, const struct finding_curve *c);
 
-/* Prints `text` and a newline, broken between words so that no line is longer than 79. */
-void print_wrapped(FILE *out, const char *text);
-
 #endif

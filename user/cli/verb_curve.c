@@ -14,6 +14,7 @@
 #include "out_file.h"
 #include "params.h"
 #include "verb.h"
+#include "wrap.h"
 
 struct curve_verb_opts {
 	bool json;
@@ -48,8 +49,8 @@ static void print_curve(FILE *out, const struct finding_curve *c)
 	char headline[HEADLINE_SIZE], text[HEADLINE_SIZE + 16];
 
 	snprintf(text, sizeof(text), "pause curve: %s", curve_headline(headline, c));
-	print_wrapped(out, text);
-	print_wrapped(out, c->why);
+	print_wrapped(out, text, "", "");
+	print_wrapped(out, c->why, "", "");
 	fputc('\n', out);
 	curve__print_bars(out, c);
 }

@@ -6,15 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../reports/escape.h"
 #include "../../reports/json.h"
 #include "../../reports/summary.h"
 #include "../analyze/analyze.h"
 #include "../log.h"
 #include "params.h"
 #include "verb.h"
+#include "wrap.h"
 
-#define WIDTH	     79
 #define BAR	     30
 #define MAX_WINDOWS  40
 #define MAX_CAUSES   8
@@ -62,56 +61,6 @@ static struct style pick_style(void)
 	return (struct style){ "", "", "", "" };
 }
 
-/*
- * Writes at most `bytes` of a text that may hold names from the trace: what a terminal would take
- * as a command of its own is replaced. Returns the columns.
- */
-static size_t print_text(const char *text, size_t bytes)
-{
-	const char *end = text + bytes;
-	size_t columns = 0;
-
-	while (text < end && *text) {
-		uint32_t c = utf8_next(&text);
-
-		utf8_put(stdout, c < 0x20 || (c >= 0x7f && c < 0xa0) ? UTF8_REPLACEMENT : c);
-		columns++;
-	}
-	return columns;
-}
-
-/* Breaks at spaces; a word longer than the line stands alone. */
-static void print_wrapped(const char *text, const char *first, const char *rest)
-{
-	size_t column = print_text(first, strlen(first));
-	bool begin = true;
-
-	while (*text) {
-		size_t word = strcspn(text, " \n");
-
-		if (!begin && column + 1 + word > WIDTH) {
-			putchar('\n');
-			column = print_text(rest, strlen(rest));
-			begin = true;
-		}
-		if (!begin)
-			putchar(' ');
-		column += print_text(text, word) + !begin;
-		begin = false;
-		text += word;
-		text += strspn(text, " \n");
-	}
-	putchar('\n');
-}
-
-/* A line to copy is never broken. */
-static void print_line(const char *head, const char *line)
-{
-	fputs(head, stdout);
-	print_text(line, strlen(line));
-	putchar('\n');
-}
-
 static double pause_ns(const struct finding_window *w)
 {
 	return w->reported_ns != FINDING_NS_NONE ? w->reported_ns : w->duration_ns;
@@ -138,7 +87,7 @@ static void print_verdict(const struct findings *f, const struct style *s)
 	if (!f->loss.complete)
 		printf("  %sINCOMPLETE trace%s", s->slow, s->off);
 	puts("\n");
-	print_wrapped(v->text, "", "");
+	print_wrapped(stdout, v->text, "", "");
 }
 
 static void print_curve(const struct findings *f, const struct style *s)
@@ -147,7 +96,7 @@ static void print_curve(const struct findings *f, const struct style *s)
 	char ns[32], bar[BAR + 1], headline[HEADLINE_SIZE];
 
 	printf("\n%spauses%s\n", s->bold, s->off);
-	print_wrapped(curve_headline(headline, &f->curve), "  ", "    ");
+	print_wrapped(stdout, curve_headline(headline, &f->curve), "  ", "    ");
 	for (size_t i = 0; i < f->windows_cnt && i < MAX_WINDOWS; i++) {
 		const struct finding_window *w = &f->windows[i];
 		int len = (int)(BAR * pause_ns(w) / longest + 0.5);
@@ -248,7 +197,8 @@ static void print_rejected(const struct findings *f, const struct style *s)
 		char head[64];
 
 		snprintf(head, sizeof(head), "  %-24.40s ", f->verdict.rejected[i].cause);
-		print_wrapped(f->verdict.rejected[i].why, head, "                           ");
+		print_wrapped(stdout, f->verdict.rejected[i].why, head,
+			      "                           ");
 	}
 }
 
@@ -257,11 +207,11 @@ static void print_lists(const struct findings *f, const struct style *s)
 	if (f->verdict.evidence_cnt)
 		printf("\n%sevidence%s\n", s->bold, s->off);
 	for (size_t i = 0; i < f->verdict.evidence_cnt; i++)
-		print_wrapped(f->verdict.evidence[i], "  ", "    ");
+		print_wrapped(stdout, f->verdict.evidence[i], "  ", "    ");
 	if (f->warnings_cnt)
 		printf("\n%swarnings%s\n", s->bold, s->off);
 	for (size_t i = 0; i < f->warnings_cnt && i < MAX_WARNINGS; i++)
-		print_wrapped(f->warnings[i], "  ", "    ");
+		print_wrapped(stdout, f->warnings[i], "  ", "    ");
 	if (f->warnings_cnt > MAX_WARNINGS)
 		printf("  ... and %zu more\n", f->warnings_cnt - MAX_WARNINGS);
 }
@@ -281,7 +231,7 @@ static void print_recording(const struct findings *f, const struct style *s)
 			continue;
 		snprintf(head, sizeof(head), "  %-8.20s ", h->probe);
 		snprintf(line, sizeof(line), "rung %s; lost: %s", h->rung, h->lost);
-		print_wrapped(line, head, "           ");
+		print_wrapped(stdout, line, head, "           ");
 	}
 }
 
@@ -295,12 +245,12 @@ static void print_advice(const struct findings *f, const struct style *s)
 
 		snprintf(head, sizeof(head), "  %-9.20s ",
 			 strcmp(a->mitigation, "none") ? a->mitigation : "but");
-		print_wrapped(a->why, head, "            ");
+		print_wrapped(stdout, a->why, head, "            ");
 		if (a->command[0])
-			print_line("              $ ", a->command);
+			print_line(stdout, "              $ ", a->command);
 		if (a->undo[0]) {
 			printf("      %sundo%s", s->dim, s->off);
-			print_line("    $ ", a->undo);
+			print_line(stdout, "    $ ", a->undo);
 		}
 	}
 }

@@ -12,8 +12,10 @@
 #include "../log.h"
 #include "capture_options.h"
 #include "verb.h"
+#include "wrap.h"
 
-#define WIDTH 79
+#define BELOW_FEATURE "                          "
+#define BELOW_HOOK    "      "
 
 struct doctor_opts {
 	bool json;
@@ -46,37 +48,6 @@ struct diagnosis {
 	struct capture *capture; /* NULL: not even the floor works */
 };
 
-/* Bytes up to where a line may end: behind a blank or a comma, and at `room` at the latest. */
-static int next_piece(const char *text, int room)
-{
-	int n = (int)strcspn(text, " ,");
-
-	n += text[n] != '\0';
-	return n > room ? room : n;
-}
-
-/* `text` in lines of at most WIDTH, each behind `indent` blanks. */
-static void print_wrapped(int indent, const char *text)
-{
-	int at = WIDTH;
-
-	while (*text) {
-		int n = next_piece(text, WIDTH - indent);
-
-		if (at + n > WIDTH) {
-			printf("%s%*s", at < WIDTH ? "\n" : "", indent, "");
-			at = indent;
-		}
-		printf("%.*s", n, text);
-		at += n;
-		text += n;
-		if (at == WIDTH)
-			putchar('\n');
-	}
-	if (at < WIDTH)
-		putchar('\n');
-}
-
 static void print_features(const struct diagnosis *d)
 {
 	static const char *const words[] = { "", "yes", "no", "MISSING" };
@@ -89,9 +60,9 @@ static void print_features(const struct diagnosis *d)
 		if (f->state != FEATURE_YES) {
 			char text[256];
 
-			print_wrapped(26, f->detail);
+			print_wrapped(stdout, f->detail, BELOW_FEATURE, BELOW_FEATURE);
 			snprintf(text, sizeof(text), "to gain it: %s", f->gain);
-			print_wrapped(26, text);
+			print_wrapped(stdout, text, BELOW_FEATURE, BELOW_FEATURE);
 		}
 	}
 }
@@ -103,7 +74,7 @@ static void print_labelled(const char *label, const char *text)
 	if (!text || !text[0])
 		return;
 	snprintf(line, sizeof(line), "%s: %s", label, text);
-	print_wrapped(6, line);
+	print_wrapped(stdout, line, BELOW_HOOK, BELOW_HOOK);
 }
 
 static void print_hooks(const struct capture *c)
@@ -114,7 +85,8 @@ static void print_hooks(const struct capture *c)
 	printf("\nprobes\n");
 	for (size_t i = 0; i < cnt; i++) {
 		printf("  %-18s %s\n", h[i].probe, h[i].rung);
-		print_wrapped(6, h[i].hook && h[i].hook[0] ? h[i].hook : "no hook works here");
+		print_wrapped(stdout, h[i].hook && h[i].hook[0] ? h[i].hook : "no hook works here",
+			      BELOW_HOOK, BELOW_HOOK);
 		print_labelled("lost", h[i].lost);
 		print_labelled("to gain it", h[i].gain);
 	}
@@ -124,12 +96,12 @@ static void print_facts(const struct facts *f)
 {
 	printf("\nfacts\n");
 	for (size_t i = 0; i < f->cnt; i++) {
-		if (strlen(f->v[i].name) <= 32 && strlen(f->v[i].value) + 35 <= WIDTH) {
+		if (strlen(f->v[i].name) <= 32 && strlen(f->v[i].value) + 35 <= WRAP_WIDTH) {
 			printf("  %-32s %s\n", f->v[i].name, f->v[i].value);
 			continue;
 		}
-		print_wrapped(2, f->v[i].name);
-		print_wrapped(6, f->v[i].value);
+		print_wrapped(stdout, f->v[i].name, "  ", BELOW_HOOK);
+		print_wrapped(stdout, f->v[i].value, BELOW_HOOK, BELOW_HOOK);
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "out_file.h"
 #include "params.h"
 #include "verb.h"
+#include "wrap.h"
 
 struct verify_opts {
 	struct param_list after, control;
@@ -236,7 +237,7 @@ static void print_comparison(FILE *out, const struct comparison *c,
 	for (size_t i = 0; i < c->arms_cnt; i++)
 		print_arm(out, &c->arms[i], r);
 	fputc('\n', out);
-	print_wrapped(out, c->text);
+	print_wrapped(out, c->text, "", "");
 }
 
 static int print_result(bool json, const struct comparison *c, const struct curve_comparison *r)

@@ -14,7 +14,6 @@
 #include "reports/summary.h"
 #include "user/analyze/curve.h"
 #include "user/analyze/curve_rng.h"
-#include "user/analyze/curve_text.h"
 
 #define CNT(a)			 (sizeof(a) / sizeof((a)[0]))
 #define ONE_SWEEP(a)		 (a), 1, CNT(a)
@@ -401,22 +400,6 @@ static void shapes_are_compared_without_levels(void **state)
 	free_curve(&arm);
 }
 
-static void long_text_is_broken_at_words(void **state)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	assert_non_null(out);
-	for (int i = 0; i < 3; i++)
-		print_wrapped(out, "0123456789 0123456789 0123456789 0123456789 0123456789 "
-				   "0123456789 012345678901234567890123456789");
-	assert_int_equal(fclose(out), 0);
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-		assert_true(strlen(line) <= 79);
-	free(text);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,7 +421,6 @@ int main(void)
 		cmocka_unit_test(unequal_sweeps_are_inconclusive),
 		cmocka_unit_test(an_arm_gets_what_was_measured),
 		cmocka_unit_test(shapes_are_compared_without_levels),
-		cmocka_unit_test(long_text_is_broken_at_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
