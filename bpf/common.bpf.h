@@ -23,6 +23,18 @@
 /* Hides from the compiler what it knows of a value, so that it keeps a check for the verifier. */
 #define hide_value(x) asm volatile("" : "+r"(x))
 
+#define STARTS_MAX    16
+static __always_inline bool starts_with(const char *p, const char *lit, u32 len)
+{
+#pragma unroll
+	for (u32 i = 0; i < STARTS_MAX; i++)
+		if (i < len && p[i] != lit[i])
+			return false;
+	return true;
+}
+
+#define STARTS(p, lit) starts_with(p, lit, sizeof(lit) - 1)
+
 /* ---- options, constant once loaded ---- */
 
 extern const volatile __u64 cfg_min_sleep_ns;
@@ -142,6 +154,18 @@ static __always_inline struct cpu_state *this_cpu(void)
 	u32 cpu = bpf_get_smp_processor_id();
 
 	return bpf_map_lookup_elem(&cpus, &cpu);
+}
+
+/* The request whose completion is running here: bios end, and wake, right behind it. */
+#define COMPLETION_MAX_NS 1000000
+static __always_inline u64 completing_request(u32 tid, u8 ctx, u64 ts_ns)
+{
+	struct cpu_state *cpu = this_cpu();
+
+	if (!cpu || !cpu->completing_rq || cpu->completing_ctx != ctx ||
+	    cpu->completing_tid != tid || ts_ns - cpu->completing_ns > COMPLETION_MAX_NS)
+		return 0;
+	return cpu->completing_rq >> 6 & 0x0fffffff;
 }
 
 /* ---- interest ---- */

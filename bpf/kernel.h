@@ -213,6 +213,10 @@ struct rq_qos {
 	struct request_queue *q;
 };
 
+struct work_struct {
+	void *func;
+};
+
 struct bpf_iter_meta {
 	void *seq;
 };

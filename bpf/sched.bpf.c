@@ -3,6 +3,7 @@
  * Who runs where, who waits, who wakes whom. The hooks that every process of the host pays for
  * are here: what is not of interest leaves after two look-ups in an array.
  */
+#include "kthreads.bpf.h"
 #include "stacks.bpf.h"
 
 /* A sleep that lasted: the stack of `next`, which is still the one that it slept on. */
@@ -139,8 +140,8 @@ int sched_switch(u64 *ctx)
 }
 
 /*
- * Kernel threads are followed from one to the next (flusher, jbd2, loop workers); a foreign
- * process only if it woke a target itself, or a busy one would draw in the whole host.
+ * A foreign process is followed only if it woke a target itself, or a busy one would draw in the
+ * whole host; a kernel thread that was not followed from the start, whomever it woke.
  */
 static __always_inline void neighbour_adopt(u32 wakee_kind, u64 ts_ns)
 {
@@ -161,18 +162,6 @@ static __always_inline void neighbour_adopt(u32 wakee_kind, u64 ts_ns)
 	*owner = tid;
 	interest_set(tid, INTEREST_NEIGHBOUR);
 	emit_task_state(waker, 0, 0, 0, ts_ns);
-}
-
-/* The request whose completion is running here: bios end, and wake, right behind it. */
-#define COMPLETION_MAX_NS 1000000
-static __always_inline u64 completing_request(u32 tid, u8 ctx, u64 ts_ns)
-{
-	struct cpu_state *cpu = this_cpu();
-
-	if (!cpu || !cpu->completing_rq || cpu->completing_ctx != ctx ||
-	    cpu->completing_tid != tid || ts_ns - cpu->completing_ns > COMPLETION_MAX_NS)
-		return 0;
-	return cpu->completing_rq >> 6 & 0x0fffffff;
 }
 
 SEC("tp_btf/sched_waking")
@@ -224,6 +213,13 @@ static __always_inline void emit_task(u8 kind, u32 about_tid, struct task_struct
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)
 {
+	if (parent->pid == KTHREADD_PID) {
+		if (kthread_is_followed(child)) {
+			interest_set(child->pid, INTEREST_NEIGHBOUR);
+			emit_task_state(child, 0, 0, 0, bpf_ktime_get_ns());
+		}
+		return 0;
+	}
 	if (!(interest_of(parent->pid) & INTEREST_TARGET))
 		return 0;
 	if (parent->tgid != child->tgid && !follow_forks)

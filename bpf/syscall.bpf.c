@@ -228,18 +228,6 @@ static __always_inline u64 read_buffer(const struct thread *th)
 	return p;
 }
 
-#define STARTS_MAX 16
-static __always_inline bool starts_with(const char *p, const char *lit, u32 len)
-{
-#pragma unroll
-	for (u32 i = 0; i < STARTS_MAX; i++)
-		if (i < len && p[i] != lit[i])
-			return false;
-	return true;
-}
-
-#define STARTS(p, lit) starts_with(p, lit, sizeof(lit) - 1)
-
 /* Firecracker, Cloud Hypervisor, QEMU */
 static __always_inline bool api_is_request(const char *p)
 {

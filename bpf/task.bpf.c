@@ -3,6 +3,7 @@
  * A walk over all threads: adopts a process as target, tells what stood when recording began (a
  * thread that sleeps throughout would else never be seen), and what was still open at its end.
  */
+#include "kthreads.bpf.h"
 #include "stacks.bpf.h"
 
 static __always_inline void adopt(struct task_struct *task)
@@ -104,6 +105,10 @@ int task_walk(struct bpf_iter__task *ctx)
 		adopt(task);
 		break;
 	case ITER_TASKS:
+		if (!kind && !iter_tgid && kthread_is_followed(task)) {
+			kind = INTEREST_NEIGHBOUR;
+			interest_set(task->pid, kind);
+		}
 		tell_task(task, kind, bpf_ktime_get_ns());
 		break;
 	case ITER_OPEN:

@@ -19,24 +19,8 @@
 
 #include <cmocka.h>
 
-#include "recorded.h"
+#include "checked.h"
 #include "user/log.h"
-#include "workloads.h"
-
-static void record_it(struct recorded *r, int (*run)(void *))
-{
-	struct recorded_opts o = { .capture = usual_capture(), .run = run };
-
-	assert_int_equal(record_run(r, &o), 0);
-	assert_int_equal(r->err, 0);
-	assert_int_equal(r->lost, 0);
-	assert_true(WIFEXITED(r->status) && WEXITSTATUS(r->status) == 0);
-}
-
-static const struct told *told(const struct recorded *r)
-{
-	return r->mem;
-}
 
 /* The switch that ends the first sleep of `tid` that lasted at least SLEEP_NS */
 static const struct ev_switch *long_sleep(const struct recorded *r, uint32_t tid,
@@ -131,17 +115,6 @@ static void pipe_has_both_stacks(void **state)
 	recorded__free(&r);
 }
 
-static bool was_woken_by(const struct recorded *r, uint32_t wakee, uint32_t waker)
-{
-	const struct ev_wake *w;
-	size_t pos = 0;
-
-	while ((w = recorded__next(r, &pos, EV_WAKE, waker)))
-		if (w->wakee_tid == wakee && w->h.ctx == EV_CTX_TASK)
-			return true;
-	return false;
-}
-
 static void futex_has_address_and_waker(void **state)
 {
 	const struct ev_futex *f, *wait = NULL;
@@ -156,19 +129,6 @@ static void futex_has_address_and_waker(void **state)
 	assert_non_null(wait);
 	assert_true(was_woken_by(&r, told(&r)->tid, told(&r)->other_tid));
 	assert_false(was_woken_by(&r, told(&r)->other_tid, getpid()));
-	recorded__free(&r);
-}
-
-static void wakes_of_timers_have_no_waker(void **state)
-{
-	const struct ev_wake *w;
-	struct recorded r;
-	size_t pos = 0, timers = 0;
-
-	record_it(&r, sleep_by_nanosleep);
-	while ((w = recorded__next(&r, &pos, EV_WAKE, 0)))
-		timers += w->wakee_tid == (uint32_t)told(&r)->tid && w->h.ctx == EV_CTX_HARDIRQ;
-	assert_true(timers >= 1);
 	recorded__free(&r);
 }
 
@@ -248,98 +208,6 @@ static void api_requests_are_seen(void **state)
 	assert_true(begins(api_text(&r, 3), "{\"execute\": \"stop\"}"));
 	/* neither another request nor what came through a pipe */
 	assert_null(api_text(&r, 4));
-	recorded__free(&r);
-}
-
-static const struct ev_span *find_span(const struct recorded *r, uint16_t op)
-{
-	const struct ev_span *s;
-	size_t pos = 0;
-
-	while ((s = recorded__next(r, &pos, EV_SPAN, told(r)->tid)))
-		if (s->op == op && s->ino == told(r)->ino && s->dev == told(r)->dev)
-			return s;
-	return NULL;
-}
-
-/*
- * Every request of the device that completes was issued before, and none completes twice. An
- * empty one is a flush: the flush machinery issues another request in its place.
- */
-static void check_requests(const struct recorded *r, uint64_t begin_ns, uint64_t end_ns)
-{
-	size_t completed = 0;
-
-	for (size_t i = 0; i < r->events_cnt; i++) {
-		const struct ev_rq *done = (const void *)r->events[i];
-		bool issued = false;
-
-		if (done->h.kind != EV_RQ || done->dev != told(r)->dev ||
-		    FP_ACT(done->rq_act) != FP_RQ_COMPLETE || !done->bytes ||
-		    done->h.ts_ns < begin_ns || done->h.ts_ns > end_ns)
-			continue;
-		completed++;
-		for (size_t j = i; j-- > 0 && !issued;) {
-			const struct ev_rq *e = (const void *)r->events[j];
-
-			if (e->h.kind != EV_RQ || FP_ID(e->rq_act) != FP_ID(done->rq_act) ||
-			    e->dev != done->dev)
-				continue;
-			if (FP_ACT(e->rq_act) == FP_RQ_COMPLETE)
-				break;
-			issued = FP_ACT(e->rq_act) == FP_RQ_ISSUE;
-		}
-		assert_true(issued);
-	}
-	assert_true(completed >= 1);
-}
-
-static void fsync_has_span_and_requests(void **state)
-{
-	const char *dir = getenv("FLATPAUSE_EXT4");
-	const struct ev_span *sync, *alloc, *pages;
-	struct recorded r;
-
-	if (!dir)
-		skip();
-	record_it(&r, sync_file);
-	sync = find_span(&r, FP_SPAN_EXT4_SYNC);
-	assert_non_null(sync);
-	assert_int_equal(sync->value_lo, 0);
-	assert_true(sync->begin_ns < sync->h.ts_ns);
-	alloc = find_span(&r, FP_SPAN_EXT4_ALLOC);
-	assert_non_null(alloc);
-	assert_true(alloc->value_lo >= 1);
-	pages = find_span(&r, FP_SPAN_EXT4_WRITEPAGES);
-	assert_non_null(pages);
-	assert_int_equal(pages->value_lo, 256);
-	/* allocation happens in writing out, which happens in the sync */
-	assert_true(sync->begin_ns <= pages->begin_ns && pages->begin_ns <= alloc->begin_ns);
-	assert_true(alloc->h.ts_ns <= pages->h.ts_ns && pages->h.ts_ns <= sync->h.ts_ns);
-	assert_non_null(find_span(&r, FP_SPAN_EXT4_TRUNCATE));
-	assert_non_null(find_span(&r, FP_SPAN_EXT4_FALLOCATE));
-	check_requests(&r, sync->begin_ns, sync->h.ts_ns);
-	recorded__free(&r);
-}
-
-/* The journal's thread wakes the fsync: it is no target, and yet must be followed. */
-static void wakers_become_neighbours(void **state)
-{
-	const struct ev_task_state *t;
-	struct recorded r;
-	uint32_t jbd2 = 0;
-	size_t pos = 0;
-
-	if (!getenv("FLATPAUSE_EXT4"))
-		skip();
-	record_it(&r, sync_file);
-	while ((t = recorded__next(&r, &pos, EV_TASK, 0)) && !jbd2)
-		if ((t->flags & FP_TASK_KTHREAD) && !strncmp(t->comm, "jbd2/loop", 9) &&
-		    was_woken_by(&r, told(&r)->tid, t->h.tid))
-			jbd2 = t->h.tid;
-	assert_int_not_equal(jbd2, 0);
-	assert_true(recorded__count(&r, EV_SWITCH, jbd2) >= 1);
-	assert_int_equal(recorded__count(&r, EV_SYSCALL, jbd2), 0);
 	recorded__free(&r);
 }
 
@@ -637,11 +505,8 @@ int main(void)
 		cmocka_unit_test(nanosleep_has_both_stacks),
 		cmocka_unit_test(pipe_has_both_stacks),
 		cmocka_unit_test(futex_has_address_and_waker),
-		cmocka_unit_test(wakes_of_timers_have_no_waker),
 		cmocka_unit_test(files_have_path_and_inode),
 		cmocka_unit_test(api_requests_are_seen),
-		cmocka_unit_test(fsync_has_span_and_requests),
-		cmocka_unit_test(wakers_become_neighbours),
 		cmocka_unit_test(lost_records_are_told_in_band),
 		cmocka_unit_test(sleeper_throughout_is_seen),
 		cmocka_unit_test(open_calls_are_told_at_the_end),

@@ -33,5 +33,9 @@ make_ext4() {
 		mount -t ext4 "$loop" "$scratch/mnt"
 }
 
-make_ext4 >&2 && export FLATPAUSE_EXT4=$scratch/mnt
-CMOCKA_MESSAGE_OUTPUT=TAP "$out/live/live_capture"
+make_ext4 >&2 && export FLATPAUSE_EXT4=$scratch/mnt FLATPAUSE_LOOP=$loop
+status=0
+for program in live_capture live_followed live_spans; do
+	CMOCKA_MESSAGE_OUTPUT=TAP "$out/live/$program" || status=1
+done
+exit $status

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -183,6 +184,30 @@ int sync_file(void *told)
 	      fallocate(t->fd, 0, 0, 1 << 20);
 	free(block);
 	return err || close(t->fd) || unlink(path);
+}
+
+int let_child_sync(void *told)
+{
+	struct told *t = told;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(sync_file(told));
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return 1;
+	t->other_tid = t->tid;
+	t->tid = gettid();
+	return status != 0;
+}
+
+int mount_again(void *told)
+{
+	const char *dir = getenv("FLATPAUSE_EXT4"), *dev = getenv("FLATPAUSE_LOOP");
+
+	if (!dev || umount2(dir, 0) || mount(dev, dir, "ext4", 0, NULL))
+		return 1;
+	return sync_file(told);
 }
 
 static int pass(int from, int to, const char *text)

@@ -25,6 +25,8 @@ int sleep_in_futex_forever(void *told);
 int sleep_in_pipe_forever(void *told);
 int use_files(void *told);
 int sync_file(void *told);
+int let_child_sync(void *told); /* `told` is of the child's file; other_tid is the child */
+int mount_again(void *told);	/* FLATPAUSE_LOOP at FLATPAUSE_EXT4; then as sync_file */
 int serve_api(void *told);
 int make_threads(void *told);
 int make_threads_late(void *told);

@@ -26,7 +26,9 @@ static const uint16_t min_sizes[EV_KIND_END] = {
 	[EV_RQ] = sizeof(struct ev_rq),
 	[EV_DIRTY] = sizeof(struct ev_dirty),
 	[EV_TASK] = sizeof(struct ev_task_state),
+	[EV_WORK] = sizeof(struct ev_work),
 };
+_Static_assert(EV_KIND_END == EV_WORK + 1, "a kind without its row is skipped as unknown");
 
 static bool is_terminated(const char *s, size_t room)
 {

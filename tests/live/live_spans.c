@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What takes a thread's time with a begin and an end: file system, locks, interrupts. Run by
+ * test_capture.sh, as live_capture.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "checked.h"
+#include "user/log.h"
+
+static const struct ev_span *find_span(const struct recorded *r, uint16_t op)
+{
+	const struct ev_span *s;
+	size_t pos = 0;
+
+	while ((s = recorded__next(r, &pos, EV_SPAN, told(r)->tid)))
+		if (s->op == op && s->ino == told(r)->ino && s->dev == told(r)->dev)
+			return s;
+	return NULL;
+}
+
+/*
+ * Every request of the device that completes was issued before, and none completes twice. An
+ * empty one is a flush: the flush machinery issues another request in its place.
+ */
+static void check_requests(const struct recorded *r, uint64_t begin_ns, uint64_t end_ns)
+{
+	size_t completed = 0;
+
+	for (size_t i = 0; i < r->events_cnt; i++) {
+		const struct ev_rq *done = (const void *)r->events[i];
+		bool issued = false;
+
+		if (done->h.kind != EV_RQ || done->dev != told(r)->dev ||
+		    FP_ACT(done->rq_act) != FP_RQ_COMPLETE || !done->bytes ||
+		    done->h.ts_ns < begin_ns || done->h.ts_ns > end_ns)
+			continue;
+		completed++;
+		for (size_t j = i; j-- > 0 && !issued;) {
+			const struct ev_rq *e = (const void *)r->events[j];
+
+			if (e->h.kind != EV_RQ || FP_ID(e->rq_act) != FP_ID(done->rq_act) ||
+			    e->dev != done->dev)
+				continue;
+			if (FP_ACT(e->rq_act) == FP_RQ_COMPLETE)
+				break;
+			issued = FP_ACT(e->rq_act) == FP_RQ_ISSUE;
+		}
+		assert_true(issued);
+	}
+	assert_true(completed >= 1);
+}
+
+static void fsync_has_span_and_requests(void **state)
+{
+	const char *dir = getenv("FLATPAUSE_EXT4");
+	const struct ev_span *sync, *alloc, *pages;
+	struct recorded r;
+
+	if (!dir)
+		skip();
+	record_it(&r, sync_file);
+	sync = find_span(&r, FP_SPAN_EXT4_SYNC);
+	assert_non_null(sync);
+	assert_int_equal(sync->value_lo, 0);
+	assert_true(sync->begin_ns < sync->h.ts_ns);
+	alloc = find_span(&r, FP_SPAN_EXT4_ALLOC);
+	assert_non_null(alloc);
+	assert_true(alloc->value_lo >= 1);
+	pages = find_span(&r, FP_SPAN_EXT4_WRITEPAGES);
+	assert_non_null(pages);
+	assert_int_equal(pages->value_lo, 256);
+	/* allocation happens in writing out, which happens in the sync */
+	assert_true(sync->begin_ns <= pages->begin_ns && pages->begin_ns <= alloc->begin_ns);
+	assert_true(alloc->h.ts_ns <= pages->h.ts_ns && pages->h.ts_ns <= sync->h.ts_ns);
+	assert_non_null(find_span(&r, FP_SPAN_EXT4_TRUNCATE));
+	assert_non_null(find_span(&r, FP_SPAN_EXT4_FALLOCATE));
+	check_requests(&r, sync->begin_ns, sync->h.ts_ns);
+	recorded__free(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fsync_has_span_and_requests),
+	};
+
+	log_init("live_spans", LOG_NORMAL);
+	return cmocka_run_group_tests_name("spans", tests, NULL, NULL);
+}
