@@ -64,7 +64,7 @@ BPF_SRCS    := bpf/common.bpf.c $(sort $(filter-out bpf/common.bpf.c,$(wildcard 
 LIB_SRCS    := $(sort user/log.c $(wildcard user/*/*.c probes/*.c reports/*.c))
 FIXER_SRCS  := $(sort $(filter-out fixer/main.c,$(wildcard fixer/*.c)))
 # What the fixer shares with the collector: messages and options, not the analysis.
-FIXER_SHARED := user/log.c user/cli/params.c user/cli/units.c
+FIXER_SHARED := user/log.c user/cli/params.c user/cli/units.c user/host/read.c
 UNIT_SRCS   := $(sort $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 FUZZ_SRCS   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 LAB_SRCS    := $(sort $(wildcard tests/lab/*.c))

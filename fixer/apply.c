@@ -22,6 +22,7 @@
 void apply_cfg__defaults(struct apply_cfg *cfg)
 {
 	*cfg = (struct apply_cfg){ .match = "memory.bin", .size_from = "previous" };
+	tune_conf__defaults(&cfg->tune);
 }
 
 int exit_code(int err)
@@ -83,6 +84,24 @@ static int fill_id(struct fix_conf *conf)
 	return 0;
 }
 
+/* Settings are named one by one, and those of the whole host twice over. */
+static int check_tune(enum mitigation m, const struct apply_cfg *cfg)
+{
+	bool empty = tune_conf__is_empty(&cfg->tune);
+
+	if (m != MITIGATION_TUNE)
+		return empty ? 0
+			     : usage_err(
+				       "--max-bytes, --wbt-lat-usec and --background-bytes belong "
+				       "to --mitigation tune");
+	if (empty)
+		return usage_err("tune: which setting? `flatpause fix plan RUN.fpt` says what the "
+				 "evidence asks for");
+	if (cfg->tune.background_bytes != TUNE_LEAVE && !cfg->global)
+		return usage_err("--background-bytes is a setting of the whole host: add --global");
+	return 0;
+}
+
 static int fill_conf(struct fix_conf *conf, const struct apply_cfg *cfg)
 {
 	struct sysinfo si;
@@ -93,7 +112,9 @@ static int fill_conf(struct fix_conf *conf, const struct apply_cfg *cfg)
 				   ? mitigation_from(cfg->mitigation, strlen(cfg->mitigation))
 				   : MITIGATION_NONE;
 	if (conf->mitigation == MITIGATION_NONE)
-		return usage_err("--mitigation takes fallocate or memfd");
+		return usage_err("--mitigation takes fallocate, memfd or tune");
+	if (check_tune(conf->mitigation, cfg))
+		return -EINVAL;
 	if (strchr(cfg->match, '/') || strlen(cfg->match) > NAME_MAX - NAME_ROOM)
 		return usage_err("--match takes a file name or a pattern, without '/'");
 	snprintf(conf->match, sizeof(conf->match), "%s", cfg->match);
@@ -260,7 +281,8 @@ static int lock_new(const struct fix_conf *conf, char path[PATH_MAX])
 
 		err = ro < 0 ? -errno : state__load(ro, path, &s);
 		log_err(0,
-			"%s is guarded already (%s, pid %d); `flatpause fix revert %s` ends that",
+			"%s is in another hand already (%s, pid %d); `flatpause fix revert %s` "
+			"ends that",
 			conf->dir, err ? "?" : mitigation_name(s.conf.mitigation), err ? 0 : s.pid,
 			conf->dir);
 		if (ro >= 0) {
@@ -274,11 +296,24 @@ static int lock_new(const struct fix_conf *conf, char path[PATH_MAX])
 	if (fstat(fd, &st) || st.st_size) {
 		close(fd);
 		return log_err(-EEXIST,
-			       "a guard of %s ended without clean-up; run `flatpause fix revert "
-			       "%s` first",
+			       "%s is tuned already, or a guard of it ended without clean-up; run "
+			       "`flatpause fix revert %s` first",
 			       conf->dir, conf->dir);
 	}
 	return fd;
+}
+
+/* Nothing runs for these: the journal alone stands for them until they are reverted. */
+static int set_knobs(const struct fix_conf *conf, const struct tune_conf *tune, struct journal *j)
+{
+	struct knob knobs[KNOBS_MAX];
+	int cnt = tune__knobs(tune, conf->dev, "", knobs);
+
+	if (cnt < 0)
+		return cnt;
+	if (!cnt)
+		return log_err(-EALREADY, "every setting has that value already");
+	return tune__set(j, knobs, cnt, "");
 }
 
 int apply__run(const struct apply_cfg *cfg)
@@ -303,9 +338,11 @@ int apply__run(const struct apply_cfg *cfg)
 		err = journal__append(&j, REC_INTENT, conf__to_json(&conf), 1);
 	if (err)
 		log_err(err, "cannot write the journal %s", path);
+	else if (conf.mitigation == MITIGATION_TUNE)
+		err = set_knobs(&conf, &cfg->tune, &j);
 	else
 		err = prepare(&conf, &prev, &spare);
-	if (!err)
+	if (!err && conf.mitigation != MITIGATION_TUNE)
 		err = daemon__run(&conf, fd, j.seq, (uint64_t)lseek(fd, 0, SEEK_END), &prev, spare,
 				  cfg->foreground);
 	if (err)
@@ -317,7 +354,8 @@ int apply__run(const struct apply_cfg *cfg)
 
 static const struct param apply_params[] = {
 	PARAM(struct apply_cfg, mitigation, "mitigation", 'm', PARAM_STRING, "NAME",
-	      "fallocate: space is allocated before the pause; memfd: memory first, disk after"),
+	      "fallocate: space is allocated before the pause; memfd: memory first, disk after; "
+	      "tune: settings of the disk"),
 	PARAM(struct apply_cfg, match, "match", 0, PARAM_STRING, "GLOB",
 	      "the memory file's name (default memory.bin)"),
 	PARAM(struct apply_cfg, size_from, "size-from", 0, PARAM_STRING, "SIZE",
@@ -329,6 +367,14 @@ static const struct param apply_params[] = {
 	PARAM(struct apply_cfg, redo, "redo", 0, PARAM_FLAG, NULL,
 	      "fallocate: again at the first write behind an O_TRUNC; ext4's own flush at close, "
 	      "which may be what helps, does not happen then"),
+	PARAM(struct apply_cfg, tune.max_bytes, "max-bytes", 0, PARAM_SIZE, "BYTES",
+	      "tune: what may be dirty on the disk at once"),
+	PARAM(struct apply_cfg, tune.wbt_lat_usec, "wbt-lat-usec", 0, PARAM_SIZE, "N",
+	      "tune: target of writeback throttling; 0 turns it off"),
+	PARAM(struct apply_cfg, tune.background_bytes, "background-bytes", 0, PARAM_SIZE, "BYTES",
+	      "tune: from where on the flusher writes; of the whole host, needs --global"),
+	PARAM(struct apply_cfg, global, "global", 0, PARAM_FLAG, NULL,
+	      "tune: allow what is not of this disk alone"),
 	PARAM(struct apply_cfg, foreground, "foreground", 0, PARAM_FLAG, NULL,
 	      "do not become a daemon"),
 	{ 0 },
@@ -340,11 +386,12 @@ int fix_apply(int argc, char **argv)
 		.verb = "fix apply",
 		.summary = "Puts a mitigation in force for writers below DIR that cannot be "
 			   "changed.",
-		.usage = "flatpause fix apply --mitigation fallocate|memfd [options] DIR",
+		.usage = "flatpause fix apply --mitigation fallocate|memfd|tune [options] DIR",
 		.examples =
 			"  flatpause fix apply --mitigation memfd /srv/snapshots --memory 8G\n"
 			"  flatpause fix apply --mitigation fallocate /srv/snapshots --size-from "
 			"2G\n"
+			"  flatpause fix apply --mitigation tune --max-bytes 32M /srv/snapshots\n"
 			"  flatpause fix status /srv/snapshots      # what became of each file\n"
 			"  flatpause fix revert /srv/snapshots      # undo, nothing lost\n",
 		.params = apply_params,

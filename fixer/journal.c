@@ -115,7 +115,7 @@ static int check_rec(const struct journal_rec *rec, uint64_t seq, const char **w
 	if (rec->seq != seq || rec->len > JOURNAL_PAYLOAD_MAX)
 		return -EBADMSG;
 	*why = "it has records of a newer flatpause-fixer; use that version";
-	return rec->kind >= REC_INTENT && rec->kind <= REC_NOTE ? 0 : -EPROTONOSUPPORT;
+	return rec->kind >= REC_INTENT && rec->kind < REC_KIND_END ? 0 : -EPROTONOSUPPORT;
 }
 
 static int parse_payload(const struct journal_rec *rec, const char *text, journal_fn fn, void *arg,

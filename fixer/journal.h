@@ -26,6 +26,8 @@ enum rec_kind {
 	REC_PLANT = 3,	/* a spare or a link is about to appear in a new directory */
 	REC_FILE = 4,	/* what became of a file: see file_state */
 	REC_NOTE = 5,	/* a warning worth showing in `fix status` */
+	REC_KNOB = 6,	/* a setting is about to be changed: struct knob */
+	REC_KIND_END
 };
 
 struct journal_header {

@@ -102,6 +102,35 @@ static void memfd_changes(json_t *l, const struct plan_facts *f, const char *dir
 	change(l, "memory in use until then: the size of each file; durable only after the export");
 }
 
+static void tune_changes(json_t *l, const struct plan_facts *f)
+{
+	if (f->knobs_cnt < 0)
+		change(l, "nothing: this disk or kernel does not have the settings");
+	else if (!f->knobs_cnt)
+		change(l, "nothing: the disk is not known, or has these values already");
+	for (int i = 0; i < f->knobs_cnt; i++)
+		change(l, "write %s to %s (%s now): %s", f->knobs[i].now, f->knobs[i].path,
+		       f->knobs[i].old, f->knobs[i].why);
+}
+
+/* Where no setting is asked for, the advice stands as it was given. */
+static bool is_supported(enum mitigation m, const struct plan_facts *f)
+{
+	return m == MITIGATION_TUNE ? !tune_conf__is_empty(&f->tune) : m != MITIGATION_NONE;
+}
+
+static json_t *command_of(const char *name, enum mitigation m, const struct plan_facts *f,
+			  const char *dir)
+{
+	char options[128];
+
+	if (m != MITIGATION_TUNE)
+		return json_sprintf("flatpause fix apply --mitigation %s --match '%s' '%s'", name,
+				    f->match, dir);
+	tune_conf__options(&f->tune, options, sizeof(options));
+	return json_sprintf("flatpause fix apply --mitigation %s %s '%s'", name, options, dir);
+}
+
 static json_t *step(const json_t *advice, const struct plan_facts *f)
 {
 	const char *name = text_of(advice, "mitigation", "none");
@@ -109,25 +138,28 @@ static json_t *step(const json_t *advice, const struct plan_facts *f)
 	const char *dir = *f->dir ? f->dir : "DIR";
 	json_t *changes = json_array(), *command, *undo;
 
-	if (m != MITIGATION_NONE) {
+	bool supported = is_supported(m, f);
+
+	if (supported)
 		change(changes, "write the journal %s/DEVICE-INODE.journal", f->state_dir);
+	if (supported && m != MITIGATION_TUNE)
 		change(changes, "run a guard: fanotify marks on %s only, gone when it ends", dir);
-	}
 	if (m == MITIGATION_FALLOCATE)
 		fallocate_changes(changes, f, dir);
 	else if (m == MITIGATION_MEMFD)
 		memfd_changes(changes, f, dir);
-	if (m == MITIGATION_NONE) {
+	else if (supported)
+		tune_changes(changes, f);
+	if (!supported) {
 		command = json_string(text_of(advice, "command", ""));
 		undo = json_string(text_of(advice, "undo", ""));
 	} else {
-		command = json_sprintf("flatpause fix apply --mitigation %s --match '%s' '%s'",
-				       name, f->match, dir);
+		command = command_of(name, m, f, dir);
 		undo = json_sprintf("flatpause fix revert '%s'", dir);
 	}
 	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "mitigation", name, "why",
-			 text_of(advice, "why", ""), "supported", m != MITIGATION_NONE, "command",
-			 command, "undo", undo, "changes", changes);
+			 text_of(advice, "why", ""), "supported", supported, "command", command,
+			 "undo", undo, "changes", changes);
 }
 
 json_t *plan__build(const json_t *diagnosis, const struct plan_facts *facts)

@@ -8,12 +8,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tune.h"
+
 struct plan_facts {
 	char dir[PATH_MAX]; /* "" = not known */
 	const char *match;
 	uint64_t previous_bytes; /* 0 = no such file */
 	bool dir_on_tmpfs;
 	const char *state_dir;
+	struct tune_conf tune; /* what the evidence asks for: tune_conf__choose() */
+	const struct knob *knobs;
+	int knobs_cnt; /* negative: the directory's disk has none of them */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -36,10 +37,20 @@ static void look(struct plan_facts *f)
 	close(fd);
 }
 
+static int look_at_knobs(const struct plan_facts *f, struct knob knobs[KNOBS_MAX])
+{
+	struct stat st;
+
+	if (tune_conf__is_empty(&f->tune) || !*f->dir || stat(f->dir, &st))
+		return 0;
+	return tune__knobs(&f->tune, st.st_dev, "", knobs);
+}
+
 static int plan(const struct plan_cfg *cfg, const char *trace)
 {
 	const char *state = getenv("FLATPAUSE_STATE_DIR");
 	struct plan_facts facts = { .match = cfg->match };
+	struct knob knobs[KNOBS_MAX];
 	json_t *diagnosis, *result;
 	char room[PATH_MAX];
 	struct run_args a;
@@ -59,6 +70,9 @@ static int plan(const struct plan_cfg *cfg, const char *trace)
 		log_warn("no window wrote a file like '%s'; give the directory with --dir",
 			 cfg->match);
 	look(&facts);
+	tune_conf__choose(&facts.tune, diagnosis);
+	facts.knobs = knobs;
+	facts.knobs_cnt = look_at_knobs(&facts, knobs);
 	result = plan__build(diagnosis, &facts);
 	json_decref(diagnosis);
 	if (!result)

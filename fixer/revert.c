@@ -301,6 +301,8 @@ static int undo_files(struct reverting *r)
 	json_t *file;
 	int err = check_places(r);
 
+	if (!err)
+		err = tune__revert(r->s->knobs, "");
 	if (err)
 		return err;
 	json_object_foreach (r->s->files, key, file) {

@@ -15,7 +15,7 @@
 #include "../user/log.h"
 #include "beneath.h"
 
-static const char *const names[] = { "none", "fallocate", "memfd" };
+static const char *const names[] = { "none", "fallocate", "memfd", "tune" };
 
 const char *mitigation_name(enum mitigation m)
 {
@@ -24,7 +24,7 @@ const char *mitigation_name(enum mitigation m)
 
 enum mitigation mitigation_from(const char *name, size_t len)
 {
-	for (int m = MITIGATION_FALLOCATE; m <= MITIGATION_MEMFD; m++)
+	for (int m = MITIGATION_FALLOCATE; m <= MITIGATION_TUNE; m++)
 		if (strlen(names[m]) == len && !strncmp(names[m], name, len))
 			return (enum mitigation)m;
 	return MITIGATION_NONE;
@@ -242,6 +242,8 @@ static int fold(const struct journal_rec *rec, json_t *body, void *arg)
 	case REC_PLANT:
 	case REC_FILE:
 		return fold_file(s, body);
+	case REC_KNOB:
+		return json_array_append(s->knobs, body) ? -ENOMEM : 0;
 	case REC_NOTE:
 		text = json_object_get(body, "text");
 		return json_is_string(text) && !json_array_append(s->notes, text) ? 0 : -EBADMSG;
@@ -258,7 +260,8 @@ int state__load(int fd, const char *path, struct state *s)
 	snprintf(s->path, sizeof(s->path), "%s", path);
 	s->files = json_object();
 	s->notes = json_array();
-	if (!s->files || !s->notes)
+	s->knobs = json_array();
+	if (!s->files || !s->notes || !s->knobs)
 		return log_err(-ENOMEM, "journal %s", path);
 	err = journal__read(fd, fold, s, &s->read, &why);
 	if (err)
@@ -273,7 +276,8 @@ void state__free(struct state *s)
 {
 	json_decref(s->files);
 	json_decref(s->notes);
-	s->files = s->notes = NULL;
+	json_decref(s->knobs);
+	s->files = s->notes = s->knobs = NULL;
 }
 
 bool state__alive(const struct state *s)

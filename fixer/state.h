@@ -15,6 +15,7 @@ enum mitigation {
 	MITIGATION_NONE = 0,
 	MITIGATION_FALLOCATE,
 	MITIGATION_MEMFD,
+	MITIGATION_TUNE, /* settings of the device; nothing runs meanwhile */
 };
 
 #define HIDDEN_DIR    ".flatpause" /* in the guarded directory: spares */
@@ -45,6 +46,7 @@ struct state {
 	char boot[40];
 	json_t *files; /* by "n": all fields of its records, the later ones on top */
 	json_t *notes; /* texts */
+	json_t *knobs; /* as knob__to_json(), in the order in which they were set */
 	struct journal_read read;
 	char path[PATH_MAX]; /* of the journal */
 };

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../user/cli/params.h"
+#include "../user/host/read.h"
 #include "../user/log.h"
 #include "verbs.h"
 
@@ -28,10 +29,10 @@ static json_t *one(struct state *s)
 		json_object_del(file, "handle");
 		json_array_append(files, file);
 	}
-	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:s, s:O, s:o}", "dir", s->conf.dir,
+	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:s, s:O, s:o, s:O}", "dir", s->conf.dir,
 			 "mitigation", mitigation_name(s->conf.mitigation), "match", s->conf.match,
 			 "alive", state__alive(s), "pid", (int)s->pid, "journal", s->path, "notes",
-			 s->notes, "files", files);
+			 s->notes, "files", files, "knobs", s->knobs);
 }
 
 static int add(const char *path, void *arg)
@@ -79,6 +80,38 @@ static void print_file(json_t *f)
 	putchar('\n');
 }
 
+static void print_knob(const json_t *item)
+{
+	struct knob k;
+	char present[KNOB_VALUE];
+
+	if (knob__from_json(item, &k))
+		return;
+	printf("  %s: %s -> %s (%s)", k.path, k.old, k.now, k.why);
+	if (read_text("", present, sizeof(present), "%s", k.path) < 0)
+		printf("; it is gone");
+	else if (strcmp(present, k.now) != 0)
+		printf("; somebody made it %s since", present);
+	putchar('\n');
+}
+
+static void print_head(json_t *dir)
+{
+	const char *mitigation = json_string_value(json_object_get(dir, "mitigation"));
+
+	printf("%s: %s", json_string_value(json_object_get(dir, "dir")), mitigation);
+	if (mitigation_from(mitigation, strlen(mitigation)) == MITIGATION_TUNE) {
+		printf(", in force until `flatpause fix revert`\n");
+		return;
+	}
+	printf(" for '%s', ", json_string_value(json_object_get(dir, "match")));
+	if (json_is_true(json_object_get(dir, "alive")))
+		printf("guard pid %lld\n",
+		       (long long)json_integer_value(json_object_get(dir, "pid")));
+	else
+		puts("THE GUARD IS DEAD: run `flatpause fix revert` on it");
+}
+
 static void print_text(json_t *all)
 {
 	json_t *dir, *item;
@@ -87,16 +120,9 @@ static void print_text(json_t *all)
 	if (!json_array_size(all))
 		puts("no mitigation is in force");
 	json_array_foreach (all, i, dir) {
-		int alive = json_is_true(json_object_get(dir, "alive"));
-
-		printf("%s: %s for '%s', ", json_string_value(json_object_get(dir, "dir")),
-		       json_string_value(json_object_get(dir, "mitigation")),
-		       json_string_value(json_object_get(dir, "match")));
-		if (alive)
-			printf("guard pid %lld\n",
-			       (long long)json_integer_value(json_object_get(dir, "pid")));
-		else
-			puts("THE GUARD IS DEAD: run `flatpause fix revert` on it");
+		print_head(dir);
+		json_array_foreach (json_object_get(dir, "knobs"), k, item)
+			print_knob(item);
 		json_array_foreach (json_object_get(dir, "files"), k, item)
 			print_file(item);
 		json_array_foreach (json_object_get(dir, "notes"), k, item)

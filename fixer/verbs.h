@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "state.h"
+#include "tune.h"
 
 int fix_plan(int argc, char **argv);
 int fix_apply(int argc, char **argv);
@@ -18,10 +19,12 @@ struct apply_cfg {
 	const char *mitigation, *match, *size_from, *dir;
 	uint64_t memory_bytes; /* 0 = half of what is free */
 	bool foreground, no_plant, redo;
+	struct tune_conf tune;
+	bool global; /* tune may change settings of the whole host */
 };
 
 void apply_cfg__defaults(struct apply_cfg *cfg);
-/* 0 when the guard is armed, -errno; said. */
+/* 0 when the guard is armed or the settings are changed, -errno; said. */
 int apply__run(const struct apply_cfg *cfg);
 
 /* Undoes what the journal at `path` says; `wait_ns`: how long for writers. 0 or -errno; said. */

@@ -158,7 +158,7 @@ static void newer_versions_are_refused(void **state)
 
 	(void)state;
 	memcpy(&rec, buf + sizeof(h), sizeof(rec));
-	rec.kind = REC_NOTE + 1;
+	rec.kind = REC_KIND_END;
 	rec.crc = crc32c(0, &rec, offsetof(struct journal_rec, crc));
 	memcpy(buf + sizeof(h), &rec, sizeof(rec));
 	assert_int_equal(journal__parse(buf, n, collect, &s, &r, &why), -EPROTONOSUPPORT);

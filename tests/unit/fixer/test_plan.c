@@ -20,6 +20,11 @@ static json_t *diagnosis(const char *text)
 	return j;
 }
 
+#define NOTHING_TO_TUNE                            \
+	{                                          \
+		TUNE_LEAVE, TUNE_LEAVE, TUNE_LEAVE \
+	}
+
 static const char two[] =
 	"{\"verdict\":{\"cause\":\"io.throttle.wbt\",\"text\":\"slow\"},"
 	"\"windows\":[{\"files\":[{\"path\":\"/s/snap-1/memory.bin\",\"bytes_written\":10},"
@@ -30,7 +35,9 @@ static const char two[] =
 
 static void steps_in_the_order_of_the_advice(void **state)
 {
-	struct plan_facts f = { .dir = "/s", .match = "memory.bin", .state_dir = "/state" };
+	struct plan_facts f = {
+		.dir = "/s", .match = "memory.bin", .state_dir = "/state", .tune = NOTHING_TO_TUNE
+	};
 	json_t *d = diagnosis(two), *p = plan__build(d, &f), *steps, *first, *second;
 
 	(void)state;
@@ -50,6 +57,36 @@ static void steps_in_the_order_of_the_advice(void **state)
 	assert_true(json_is_false(json_object_get(second, "supported")));
 	assert_string_equal(json_string_value(json_object_get(second, "command")), "echo 0 > x");
 	assert_int_equal(json_array_size(json_object_get(second, "changes")), 0);
+	json_decref(p);
+	json_decref(d);
+}
+
+static void tuning_names_each_setting(void **state)
+{
+	const struct knob knob = { .path = "/sys/class/bdi/7:0/max_ratio_fine",
+				   .old = "1000000",
+				   .now = "6800",
+				   .why = "at most 32 MiB dirty" };
+	struct plan_facts f = { .dir = "/s",
+				.match = "memory.bin",
+				.state_dir = "/state",
+				.tune = { 32 << 20, TUNE_LEAVE, TUNE_LEAVE },
+				.knobs = &knob,
+				.knobs_cnt = 1 };
+	json_t *d = diagnosis(two), *p = plan__build(d, &f);
+	json_t *step = json_array_get(json_object_get(p, "steps"), 1), *changes;
+
+	(void)state;
+	assert_true(json_is_true(json_object_get(step, "supported")));
+	assert_string_equal(json_string_value(json_object_get(step, "command")),
+			    "flatpause fix apply --mitigation tune --max-bytes 33554432 '/s'");
+	assert_string_equal(json_string_value(json_object_get(step, "undo")),
+			    "flatpause fix revert '/s'");
+	changes = json_object_get(step, "changes");
+	assert_int_equal(json_array_size(changes), 2);
+	assert_string_equal(json_string_value(json_array_get(changes, 1)),
+			    "write 6800 to /sys/class/bdi/7:0/max_ratio_fine (1000000 now): at "
+			    "most 32 MiB dirty");
 	json_decref(p);
 	json_decref(d);
 }
@@ -131,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(steps_in_the_order_of_the_advice),
+		cmocka_unit_test(tuning_names_each_setting),
 		cmocka_unit_test(is_pure),
 		cmocka_unit_test(directory_from_the_files),
 		cmocka_unit_test(odd_input),
