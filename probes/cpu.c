@@ -2,41 +2,71 @@
 /* Time on the CPU, and time spent waiting for one. */
 #include "registry.h"
 
-#define NAMED(_id, _title, _group, _kind)                                  \
-	{                                                                  \
-		.id = _id, .title = _title, .group = _group, .kind = _kind \
+#define SCHED_HOOKS NAMES("sched_switch", "sched_waking")
+
+#define RUNQUEUE(_id, _title)                                                     \
+	{                                                                         \
+		.id = _id, .title = _title, .group = "cpu", .kind = CAUSE_PSEUDO, \
+		.tracepoints = SCHED_HOOKS                                        \
+	}
+#define UNKNOWN(_id, _title)                                                          \
+	{                                                                             \
+		.id = _id, .title = _title, .group = "unknown", .kind = CAUSE_PSEUDO, \
+		.always = true                                                        \
 	}
 
-static bool in_kernel(const struct probe_context *ctx)
-{
-	return ctx->in_syscall || ctx->frames_cnt > 0 || ctx->kthread;
-}
+/* Whatever an interrupt runs, it is not what the thread under it does. */
+const struct cause causes_irq[] = {
+	{ .id = "cpu.irq_steal",
+	  .title = "interrupts took the CPU",
+	  .group = "cpu",
+	  .kind = CAUSE_RUNNING,
+	  .signs = SIGNS({ .spans = BIT_OF(FP_SPAN_IRQ) | BIT_OF(FP_SPAN_SOFTIRQ) }),
+	  .tracepoints = NAMES("irq_handler_entry", "irq_handler_exit", "softirq_entry",
+			       "softirq_exit") },
+	{ 0 },
+};
 
-static const struct cause causes[] = {
+const struct cause causes_cpu[] = {
 	{ .id = "kernel.cpu_other",
 	  .title = "running in the kernel",
 	  .group = "cpu",
 	  .kind = CAUSE_RUNNING,
-	  .match = in_kernel },
-	/* Named by the analysis: no stack says these. */
-	NAMED("user.cpu", "running in user space", "cpu", CAUSE_RUNNING),
-	NAMED("cpu.runqueue.self", "waiting for a CPU that the target itself uses", "cpu",
-	      CAUSE_BLOCKED),
-	NAMED("cpu.runqueue.other", "waiting for a CPU that another process uses", "cpu",
-	      CAUSE_BLOCKED),
-	NAMED("cpu.runqueue.kthread", "waiting for a CPU that a kernel thread uses", "cpu",
-	      CAUSE_BLOCKED),
-	NAMED("cpu.runqueue.idle_exit", "waking an idle CPU", "cpu", CAUSE_BLOCKED),
-	NAMED("cpu.runqueue", "waiting for a CPU", "cpu", CAUSE_BLOCKED),
-	NAMED("unknown.lost", "records were lost here", "unknown", CAUSE_ANY),
-	NAMED("unknown.no_stack", "no stack was taken", "unknown", CAUSE_ANY),
-	NAMED("unknown.stack", "a stack that no probe knows", "unknown", CAUSE_ANY),
-	NAMED("unknown.short_sleep", "sleeps shorter than --min-sleep", "unknown", CAUSE_ANY),
-	NAMED("unknown.pretrace", "began before the recording", "unknown", CAUSE_ANY),
-	NAMED("unknown.no_waker", "nobody was seen to end it", "unknown", CAUSE_ANY),
-	NAMED("unknown.no_thread", "the thread was not recorded", "unknown", CAUSE_ANY),
-	NAMED("unknown.missed_switch", "a context switch is missing", "unknown", CAUSE_ANY),
-	NAMED("unknown.depth", "more wake-ups than the walk follows", "unknown", CAUSE_ANY),
+	  .signs = SIGNS({ .around = true, .marks = MARK_STACK },
+			 { .around = true, .marks = MARK_SYSCALL },
+			 { .around = true, .marks = MARK_KTHREAD }),
+	  .always = true },
+	{ .id = "user.cpu",
+	  .title = "running in user space",
+	  .group = "cpu",
+	  .kind = CAUSE_PSEUDO,
+	  .always = true },
+	RUNQUEUE("cpu.runqueue", "waiting for a CPU"),
+	RUNQUEUE("cpu.runqueue.self", "waiting for a CPU that the target itself uses"),
+	RUNQUEUE("cpu.runqueue.other", "waiting for a CPU that another process uses"),
+	RUNQUEUE("cpu.runqueue.kthread", "waiting for a CPU that a kernel thread uses"),
+	RUNQUEUE("cpu.runqueue.quota", "out of the CPU quota of its control group"),
+	RUNQUEUE("cpu.runqueue.idle_exit", "waking an idle CPU"),
+	/* No record holds it: where a hypervisor takes the CPU, it looks like its occupant. */
+	{ .id = "cpu.runqueue.steal",
+	  .title = "the hypervisor took the CPU",
+	  .group = "cpu",
+	  .kind = CAUSE_PSEUDO },
+	{ 0 },
+};
+
+/* Named by the analysis: no stack says these. */
+const struct cause causes_unknown[] = {
+	UNKNOWN("unknown.lost", "records were lost here"),
+	UNKNOWN("unknown.no_stack", "no stack was taken"),
+	UNKNOWN("unknown.stack", "a stack that no probe knows"),
+	UNKNOWN("unknown.short_sleep", "sleeps shorter than --min-sleep"),
+	UNKNOWN("unknown.pretrace", "began before the recording"),
+	UNKNOWN("unknown.no_waker", "nobody was seen to end it"),
+	UNKNOWN("unknown.no_thread", "the thread was not recorded"),
+	UNKNOWN("unknown.missed_switch", "a context switch is missing"),
+	UNKNOWN("unknown.irq", "ended by an interrupt of unknown origin"),
+	UNKNOWN("unknown.depth", "more wake-ups than the walk follows"),
 	{ 0 },
 };
 
@@ -57,5 +87,4 @@ const struct probe probe_cpu = {
 		  .lost = "where running time is spent, and who woke a thread",
 		  .gain = "record with wakes (leave out --no-wakes)" },
 	},
-	.causes = causes,
 };

@@ -2,72 +2,68 @@
 /* The disk itself: requests being served, waiting for a tag or for dispatch, cache flushes. */
 #include "registry.h"
 
-#include <string.h>
-
-/* Without a stack: an I/O wait under fsync or writeback is a wait for pages under writeback. */
-static bool writeback_evidence(const struct probe_context *ctx)
-{
-	return no_frames(ctx) &&
-	       (ctx->in_span[FP_SPAN_EXT4_SYNC] || ctx->in_span[FP_SPAN_EXT4_WRITEPAGES] ||
-		(ctx->iowait && ctx->in_syscall &&
-		 (ctx->cls == FP_SYS_FSYNC || ctx->cls == FP_SYS_FDATASYNC ||
-		  ctx->cls == FP_SYS_SYNC_FILE_RANGE || ctx->cls == FP_SYS_MSYNC)));
-}
-
-/* The scheduler's own mark, whatever the stack: it waits for a device, or for who waits for one. */
-static bool io_evidence(const struct probe_context *ctx)
-{
-	return ctx->iowait;
-}
-
-static const struct cause causes[] = {
+const struct cause causes_queue[] = {
 	{ .id = "io.tag_wait",
 	  .title = "waiting for a free request",
 	  .group = "io",
 	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "blk_mq_get_tag", "__blk_mq_get_tag", "blk_mq_get_request" } } },
+	  .signs =
+		  SIGNS({ .all_of = { NAMES("blk_mq_get_tag", "__blk_mq_get_tag",
+					    "__blk_mq_alloc_requests", "__blk_mq_alloc_request",
+					    "blk_mq_get_request", "blk_mq_get_new_requests") } }) },
 	{ .id = "io.queue_frozen",
 	  .title = "the block queue is frozen",
 	  .group = "io",
 	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "blk_mq_freeze_queue_wait", "blk_queue_enter", "__bio_queue_enter" } } },
-	{ .id = "io.flush",
-	  .title = "cache flush of the device",
-	  .group = "io",
-	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "blkdev_issue_flush" } } },
-	{ .id = "fs.writeback_wait",
-	  .title = "waiting for pages under writeback",
-	  .group = "io",
-	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "folio_wait_writeback", "wait_on_page_writeback",
-			"__filemap_fdatawait_range", "folio_wait_stable", "wait_for_stable_page",
-			"filemap_fdatawait_range", "file_write_and_wait_range" } } },
-	{ .id = "fs.writeback_wait",
-	  .title = "waiting for pages under writeback",
-	  .group = "io",
-	  .kind = CAUSE_BLOCKED,
-	  .match = writeback_evidence },
-	{ .id = "io.device_service",
-	  .title = "the device serves requests",
-	  .group = "io",
-	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "blk_io_schedule", "submit_bio_wait", "__wait_on_buffer", "bit_wait_io",
-			"sync_dirty_buffer", "io_schedule", "io_schedule_timeout" } } },
-	{ .id = "io.device_service",
-	  .title = "the device serves requests",
-	  .group = "io",
-	  .kind = CAUSE_BLOCKED,
-	  .match = io_evidence },
+	  .signs = SIGNS({ .all_of = { NAMES("blk_mq_freeze_queue_wait",
+					     "blk_mq_freeze_queue_wait_timeout", "blk_queue_enter",
+					     "__bio_queue_enter", "bio_queue_enter") } }) },
 	/* Named from the life of a request, never from a stack. */
 	{ .id = "io.sched_queue",
 	  .title = "queued before dispatch",
 	  .group = "io",
-	  .kind = CAUSE_BLOCKED },
+	  .kind = CAUSE_PSEUDO,
+	  .tracepoints = NAMES("block_bio_queue", "block_rq_issue") },
 	{ .id = "io.completion_delivery",
 	  .title = "completed, not yet delivered",
 	  .group = "io",
-	  .kind = CAUSE_BLOCKED },
+	  .kind = CAUSE_PSEUDO,
+	  .tracepoints = NAMES("block_rq_complete", "sched_waking") },
+	{ 0 },
+};
+
+const struct cause causes_discard[] = {
+	{ .id = "discard",
+	  .title = "discarding freed blocks",
+	  .group = "io",
+	  .kind = CAUSE_ANY,
+	  .signs = SIGNS(
+		  { .all_of = { NAMES("blkdev_issue_discard", "__blkdev_issue_discard",
+				      "blk_ioctl_discard", "ext4_issue_discard", "ext4_trim_fs",
+				      "ext4_trim_extent", "ext4_discard_work") } }) },
+	{ .id = "io.flush",
+	  .title = "cache flush of the device",
+	  .group = "io",
+	  .kind = CAUSE_BLOCKED,
+	  .signs = SIGNS({ .all_of = { NAMES("blkdev_issue_flush") } }),
+	  .tracepoints = NAMES("block_rq_issue", "block_rq_complete") },
+	{ 0 },
+};
+
+const struct cause causes_device[] = {
+	{ .id = "io.device_service",
+	  .title = "the device serves requests",
+	  .group = "io",
+	  .kind = CAUSE_BLOCKED,
+	  .signs = SIGNS(
+		  { .around = true,
+		    .all_of = { NAMES("blk_io_schedule", "submit_bio_wait", "bio_await",
+				      "__iomap_dio_rw", "iomap_dio_rw", "dio_await_one",
+				      "__blockdev_direct_IO", "__wait_on_buffer", "bit_wait_io",
+				      "sync_dirty_buffer", "__sync_dirty_buffer", "io_schedule",
+				      "io_schedule_timeout") } },
+		  { .around = true, .marks = MARK_IOWAIT }),
+	  .tracepoints = NAMES("block_rq_issue", "block_rq_complete") },
 	{ 0 },
 };
 
@@ -110,6 +106,5 @@ const struct probe probe_device = {
 		  .lost = "requests: device, size, latency",
 		  .gain = "a kernel with the block tracepoints in BTF" },
 	},
-	.causes = causes,
 	.advise = advise,
 };

@@ -4,29 +4,62 @@
 
 #include <string.h>
 
-static bool dirty_evidence(const struct probe_context *ctx)
-{
-	return no_frames(ctx) && ctx->dirty_pause;
-}
+const struct cause causes_dirty[] = {
+	/* It sleeps on a timer: the frame says what for. */
+	{ .id = "writeback.dirty_throttle",
+	  .title = "dirty page throttling",
+	  .group = "writeback",
+	  .kind = CAUSE_BLOCKED,
+	  .signs = SIGNS(
+		  { .all_of = { NAMES("balance_dirty_pages", "balance_dirty_pages_ratelimited",
+				      "balance_dirty_pages_ratelimited_flags") } },
+		  { .marks = MARK_NO_STACK | MARK_DIRTY_PAUSE }),
+	  .tracepoints = NAMES("balance_dirty_pages") },
+	{ 0 },
+};
 
-static const struct cause causes[] = {
-	{ .id = "writeback.dirty_throttle",
-	  .title = "dirty page throttling",
-	  .group = "writeback",
+#define WAITS_FOR_BIT                                                               \
+	NAMES("folio_wait_bit_common", "folio_wait_bit", "wait_on_page_bit_common", \
+	      "wait_on_page_bit")
+
+const struct cause causes_writeback[] = {
+	/* One bit wait serves locked pages as well: only what called it tells them apart. */
+	{ .id = "fs.writeback_wait",
+	  .title = "waiting for pages under writeback",
+	  .group = "io",
 	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "balance_dirty_pages", "balance_dirty_pages_ratelimited",
-			"balance_dirty_pages_ratelimited_flags" } } },
-	{ .id = "writeback.dirty_throttle",
-	  .title = "dirty page throttling",
-	  .group = "writeback",
-	  .kind = CAUSE_BLOCKED,
-	  .match = dirty_evidence },
+	  .signs = SIGNS(
+		  { .all_of = { NAMES("folio_wait_writeback", "folio_wait_writeback_killable",
+				      "wait_on_page_writeback", "folio_wait_stable",
+				      "wait_for_stable_page", "__filemap_fdatawait_range") } },
+		  { .all_of = { WAITS_FOR_BIT, NAMES("filemap_fdatawait_range",
+						     "filemap_fdatawait_range_keep_errors",
+						     "filemap_fdatawait_keep_errors",
+						     "filemap_write_and_wait_range",
+						     "file_write_and_wait_range") },
+		    .reach = 3 },
+		  { .around = true,
+		    .marks = MARK_IOWAIT,
+		    .all_of = { NAMES("filemap_write_and_wait_range",
+				      "file_write_and_wait_range") } },
+		  { .marks = MARK_NO_STACK,
+		    .spans = BIT_OF(FP_SPAN_EXT4_SYNC) | BIT_OF(FP_SPAN_EXT4_WRITEPAGES),
+		    .around = true },
+		  { .marks = MARK_NO_STACK | MARK_IOWAIT,
+		    .sys = BIT_OF(FP_SYS_FSYNC) | BIT_OF(FP_SYS_FDATASYNC) |
+			   BIT_OF(FP_SYS_SYNC_FILE_RANGE) | BIT_OF(FP_SYS_MSYNC),
+		    .around = true }),
+	  .tracepoints = NAMES("ext4_sync_file_enter", "ext4_sync_file_exit") },
 	{ .id = "writeback.wait_flusher",
 	  .title = "waiting for the flusher",
 	  .group = "writeback",
 	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "wb_wait_for_completion", "inode_sleep_on_writeback",
-			"__inode_wait_for_writeback", "inode_wait_for_writeback" } } },
+	  .signs = SIGNS(
+		  { .all_of = { NAMES("wb_wait_for_completion", "inode_sleep_on_writeback",
+				      "__inode_wait_for_writeback", "inode_wait_for_writeback") } },
+		  { .around = true,
+		    .all_of = { NAMES("sync_inodes_sb", "writeback_inodes_sb",
+				      "__writeback_inodes_sb_nr") } }) },
 	{ 0 },
 };
 
@@ -61,6 +94,5 @@ const struct probe probe_dirty = {
 		  .lost = "limits and the number of dirty pages",
 		  .gain = "a kernel with the tracepoint writeback:balance_dirty_pages" },
 	},
-	.causes = causes,
 	.advise = advise,
 };

@@ -14,6 +14,31 @@ extern const struct probe probe_jbd2;
 extern const struct probe probe_device;
 extern const struct probe probe_file;
 
+extern const struct cause causes_irq[];	      /* cpu.c */
+extern const struct cause causes_throttle[];  /* wbt.c */
+extern const struct cause causes_queue[];     /* device.c */
+extern const struct cause causes_dirty[];     /* dirty.c */
+extern const struct cause causes_jbd2[];      /* jbd2.c */
+extern const struct cause causes_kvm[];	      /* kvm.c */
+extern const struct cause causes_lock[];      /* lock.c */
+extern const struct cause causes_reclaim[];   /* memory.c */
+extern const struct cause causes_discard[];   /* device.c */
+extern const struct cause causes_writeback[]; /* dirty.c */
+extern const struct cause causes_mballoc[];   /* mballoc.c */
+extern const struct cause causes_ext4[];      /* ext4.c */
+extern const struct cause causes_fault[];     /* memory.c */
+extern const struct cause causes_other_fs[];  /* other_fs.c */
+extern const struct cause causes_file[];      /* file.c */
+extern const struct cause causes_futex[];     /* futex.c */
+extern const struct cause causes_wait[];      /* wait.c */
+extern const struct cause causes_device[];    /* device.c */
+extern const struct cause causes_work[];      /* work.c */
+extern const struct cause causes_cpu[];	      /* cpu.c */
+extern const struct cause causes_unknown[];   /* cpu.c */
+
+/* Whether this is the one that ends a list of signatures. */
+bool signature__is_end(const struct signature *s);
+
 /* Whether `id` is `prefix` itself or lies below it: "io.throttle" holds "io.throttle.wbt". */
 bool cause_under(const char *id, const char *prefix);
 
@@ -41,8 +66,5 @@ int snapshot_root(const struct findings *f, char *buf, size_t size);
  * or on dirty pages, which preallocation leaves as they are.
  */
 int advise_no_fallocate(struct findings *f, const char *reason);
-
-/* Evidence rows: only where no stack was taken. */
-bool no_frames(const struct probe_context *ctx);
 
 #endif

@@ -4,38 +4,44 @@
 
 #include <string.h>
 
-static bool wbt_span(const struct probe_context *ctx)
-{
-	return no_frames(ctx) && ctx->in_span[FP_SPAN_WBT_WAIT];
-}
-
-static const struct cause causes[] = {
-	{ .id = "io.throttle.wbt",
-	  .title = "writeback throttling (wbt)",
-	  .group = "io",
-	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "wbt_wait" }, { "rq_qos_wait", "__rq_qos_throttle", "io_schedule" } } },
-	{ .id = "io.throttle.wbt",
-	  .title = "writeback throttling (wbt)",
-	  .group = "io",
-	  .kind = CAUSE_BLOCKED,
-	  .match = wbt_span },
-	{ .id = "io.throttle.iocost",
-	  .title = "I/O cost throttling",
-	  .group = "io",
-	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "ioc_rqos_throttle", "blkcg_maybe_throttle_current" } } },
+const struct cause causes_throttle[] = {
 	{ .id = "io.throttle.iolatency",
 	  .title = "I/O latency throttling",
 	  .group = "io",
 	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "blkcg_iolatency_throttle" } } },
-	/* wbt_wait is often inlined into the rq_qos_throttle path of other policies' kernels. */
+	  .signs = SIGNS({ .all_of = { NAMES("blkcg_iolatency_throttle",
+					     "__blkcg_iolatency_throttle") } }),
+	  .part_of = "iolatency_" },
+	{ .id = "io.throttle.iocost",
+	  .title = "I/O cost throttling",
+	  .group = "io",
+	  .kind = CAUSE_BLOCKED,
+	  /* The second one sleeps on the way back to user space, for what was charged before. */
+	  .signs = SIGNS({ .all_of = { NAMES("ioc_rqos_throttle") } },
+			 { .all_of = { NAMES("blkcg_maybe_throttle_current",
+					     "blkcg_maybe_throttle_blkg") } }),
+	  .part_of = "ioc_rqos_" },
+	/* A bio over its limit is queued and its submitter goes on: no stack waits there. */
+	{ .id = "io.throttle.blk",
+	  .title = "I/O limit of a control group (io.max)",
+	  .group = "io",
+	  .kind = CAUSE_PSEUDO,
+	  .signs = SIGNS({ .kind = CAUSE_ANY,
+			   .around = true,
+			   .all_of = { NAMES("blk_throtl_dispatch_work_fn") } }),
+	  .tracepoints = NAMES("block_bio_queue", "block_getrq"),
+	  .part_of = "blk_throtl_" },
+	/* The last variant: wbt_wait inlined into the hook that calls it. */
 	{ .id = "io.throttle.wbt",
 	  .title = "writeback throttling (wbt)",
 	  .group = "io",
 	  .kind = CAUSE_BLOCKED,
-	  .all_of = { { "rq_qos_wait" }, { "__rq_qos_throttle" } } },
+	  .signs = SIGNS({ .all_of = { NAMES("wbt_wait") } },
+			 { .marks = MARK_NO_STACK, .spans = BIT_OF(FP_SPAN_WBT_WAIT) },
+			 { .all_of = { NAMES("rq_qos_wait"),
+				       NAMES("__rq_qos_throttle", "blk_mq_submit_bio",
+					     "blk_mq_make_request") } }),
+	  .part_of = "wbt_" },
 	{ 0 },
 };
 
@@ -72,6 +78,5 @@ const struct probe probe_wbt = {
 		  .gain = "a kernel that allows fentry (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, "
 			  "not locked down)" },
 	},
-	.causes = causes,
 	.advise = advise,
 };

@@ -290,7 +290,7 @@ static void journal_story(void **state)
 		assert_string_equal(f->verdict.cause, "jbd2.commit_wait");
 		assert_int_equal(ledger_ns(&f->windows[5], "jbd2.commit_wait"), 800 * TB_MS);
 		assert_null(thread_of(&f->windows[5], JOURNAL));
-		assert_true(has_evidence(f, seen ? "75 % io.device_service, 25 % at work"
+		assert_true(has_evidence(f, seen ? "75 % jbd2.commit_log, 25 % at work"
 						 : "100 % not seen"));
 		findings__free(f);
 		tb__free(b);

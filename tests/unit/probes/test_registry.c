@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* The table of probes: every row is well formed, and the most specific cause wins. */
+/* The table of probes: every row is well formed, and advice follows from the cause. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,21 +8,6 @@
 #include <string.h>
 
 #include "../../../probes/registry.h"
-
-static const char *named(struct probe_context *ctx, const char *const *frames)
-{
-	const struct cause *c;
-
-	ctx->frames = frames;
-	for (ctx->frames_cnt = 0; frames && frames[ctx->frames_cnt];)
-		ctx->frames_cnt++;
-	c = probes__classify(ctx);
-	return c ? c->id : "(none)";
-}
-
-#define BLOCKED(...) named(&(struct probe_context){ 0 }, (const char *[]){ __VA_ARGS__, NULL })
-#define RUNNING(...) \
-	named(&(struct probe_context){ .running = true }, (const char *[]){ __VA_ARGS__, NULL })
 
 static void rows_are_well_formed(void **state)
 {
@@ -40,116 +25,8 @@ static void rows_are_well_formed(void **state)
 				assert_true(p->rungs[r].gain[0] != '\0');
 			}
 		}
-		for (const struct cause *c = p->causes; c && c->id; c++) {
-			assert_true(c->title && c->group && c->kind);
-			/* Groups without a gap: the first empty one ends the list. */
-			for (int g = 1; g < CAUSE_GROUPS; g++)
-				assert_false(c->all_of[g][0] && !c->all_of[g - 1][0]);
-		}
 	}
 	assert_null(probes__find("no such probe"));
-	assert_null(probes__cause("no.such.cause"));
-}
-
-/* Rows of one cause agree on how it is shown. */
-static void ids_are_shown_alike(void **state)
-{
-	for (size_t i = 0; i < probes_cnt; i++)
-		for (const struct cause *c = probes[i]->causes; c && c->id; c++) {
-			const struct cause *first = probes__cause(c->id);
-
-			assert_string_equal(first->title, c->title);
-			assert_string_equal(first->group, c->group);
-		}
-}
-
-static void frames_by_prefix(void **state)
-{
-	assert_true(frame_is("wbt_wait", "wbt_wait"));
-	assert_true(frame_is("wbt_wait.isra.0", "wbt_wait"));
-	assert_true(frame_is("wbt_wait+0x12", "wbt_wait"));
-	assert_false(frame_is("wbt_wait_more", "wbt_wait"));
-	assert_false(frame_is("wbt", "wbt_wait"));
-	assert_false(frame_is(NULL, "wbt_wait"));
-}
-
-/* As this kernel shows them: the scheduler's own frames are cut off. */
-static void blocked_stacks(void **state)
-{
-	assert_string_equal(BLOCKED("rq_qos_wait", "wbt_wait", "__rq_qos_throttle",
-				    "blk_mq_submit_bio", "ext4_do_writepages", "ext4_sync_file"),
-			    "io.throttle.wbt");
-	assert_string_equal(BLOCKED("blk_mq_get_tag", "__blk_mq_alloc_requests", "ext4_sync_file"),
-			    "io.tag_wait");
-	assert_string_equal(
-		BLOCKED("jbd2_log_wait_commit", "jbd2_complete_transaction", "ext4_sync_file"),
-		"jbd2.commit_wait");
-	assert_string_equal(BLOCKED("wait_transaction_locked", "add_transaction_credits",
-				    "start_this_handle", "jbd2__journal_start",
-				    "ext4_do_writepages"),
-			    "jbd2.handle_wait");
-	assert_string_equal(
-		BLOCKED("do_get_write_access", "jbd2_journal_get_write_access", "ext4_dirty_inode"),
-		"jbd2.buffer");
-	assert_string_equal(BLOCKED("balance_dirty_pages.isra.0",
-				    "balance_dirty_pages_ratelimited_flags",
-				    "generic_perform_write"),
-			    "writeback.dirty_throttle");
-	assert_string_equal(BLOCKED("ext4_wait_block_bitmap", "ext4_mb_init_cache",
-				    "ext4_mb_new_blocks", "ext4_map_blocks"),
-			    "ext4.bitmap_io");
-	assert_string_equal(BLOCKED("ext4_mb_new_blocks", "ext4_ext_map_blocks"), "ext4.alloc");
-	assert_string_equal(BLOCKED("folio_wait_bit", "folio_wait_writeback",
-				    "__filemap_fdatawait_range", "file_write_and_wait_range"),
-			    "fs.writeback_wait");
-	assert_string_equal(BLOCKED("submit_bio_wait", "blkdev_issue_flush", "ext4_sync_file"),
-			    "io.flush");
-	assert_string_equal(
-		BLOCKED("rwsem_down_write_slowpath", "down_write", "ext4_buffered_write_iter"),
-		"lock.inode");
-	assert_string_equal(BLOCKED("futex_do_wait", "__futex_wait", "do_futex"), "futex.wait");
-	assert_string_equal(BLOCKED("futex_wait_queue_me", "futex_wait", "do_futex"), "futex.wait");
-	assert_string_equal(BLOCKED("do_epoll_wait", "__x64_sys_epoll_wait"), "ipc.wait");
-	assert_string_equal(BLOCKED("hrtimer_nanosleep", "__x64_sys_nanosleep"), "timer.sleep");
-	assert_string_equal(BLOCKED("something_new", "do_syscall_64"), "(none)");
-}
-
-static void running_stacks(void **state)
-{
-	assert_string_equal(RUNNING("ext4_mb_complex_scan_group", "ext4_mb_new_blocks",
-				    "ext4_do_writepages", "ext4_sync_file"),
-			    "ext4.alloc");
-	assert_string_equal(RUNNING("mpage_process_folio", "ext4_do_writepages", "ext4_sync_file"),
-			    "ext4.writepages");
-	assert_string_equal(RUNNING("copy_page_from_iter_atomic", "generic_perform_write"),
-			    "fs.copy");
-	assert_string_equal(RUNNING("osq_lock", "rwsem_optimistic_spin", "down_write"),
-			    "lock.spin");
-	assert_string_equal(RUNNING("do_syscall_64"), "kernel.cpu_other");
-}
-
-/* Sleeps too short for a stack are named by what lies around them. */
-static void without_a_stack(void **state)
-{
-	struct probe_context ctx = { .iowait = true };
-
-	assert_string_equal(named(&ctx, NULL), "io.device_service");
-	ctx.in_span[FP_SPAN_EXT4_SYNC] = true;
-	assert_string_equal(named(&ctx, NULL), "fs.writeback_wait");
-	ctx.in_span[FP_SPAN_EXT4_ALLOC] = true;
-	assert_string_equal(named(&ctx, NULL), "ext4.alloc");
-	ctx.in_span[FP_SPAN_WBT_WAIT] = true;
-	assert_string_equal(named(&ctx, NULL), "io.throttle.wbt");
-	ctx = (struct probe_context){ .dirty_pause = true,
-				      .in_syscall = true,
-				      .cls = FP_SYS_WRITE };
-	assert_string_equal(named(&ctx, NULL), "writeback.dirty_throttle");
-	ctx = (struct probe_context){ .in_syscall = true, .cls = FP_SYS_FUTEX };
-	assert_string_equal(named(&ctx, NULL), "futex.wait");
-	ctx = (struct probe_context){ .in_syscall = true, .cls = FP_SYS_WRITE };
-	assert_string_equal(named(&ctx, NULL), "(none)");
-	ctx = (struct probe_context){ .running = true, .in_syscall = true, .cls = FP_SYS_WRITE };
-	assert_string_equal(named(&ctx, NULL), "fs.copy");
 }
 
 /* ---- advice ---- */
@@ -234,10 +111,9 @@ static void advice_names_the_root(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rows_are_well_formed),	    cmocka_unit_test(ids_are_shown_alike),
-		cmocka_unit_test(frames_by_prefix),	    cmocka_unit_test(blocked_stacks),
-		cmocka_unit_test(running_stacks),	    cmocka_unit_test(without_a_stack),
-		cmocka_unit_test(advice_follows_the_cause), cmocka_unit_test(advice_names_the_root),
+		cmocka_unit_test(rows_are_well_formed),
+		cmocka_unit_test(advice_follows_the_cause),
+		cmocka_unit_test(advice_names_the_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
