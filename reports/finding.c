@@ -70,6 +70,23 @@ const char *curve_verdict_name(enum curve_verdict v)
 	return "inconclusive";
 }
 
+const char *verdict_basis_name(enum verdict_basis b)
+{
+	switch (b) {
+	case VERDICT_GROWTH:
+		return "growth";
+	case VERDICT_SPIKES:
+		return "spikes";
+	case VERDICT_BASELINE:
+		return "baseline";
+	case VERDICT_HELD:
+		return "held";
+	case VERDICT_NONE:
+		break;
+	}
+	return "none";
+}
+
 const char *curve_outcome_name(enum curve_outcome o)
 {
 	switch (o) {

@@ -156,11 +156,23 @@ struct finding_rejected {
 	char *why; /* with the number that rejects it */
 };
 
+/* What the pauses were held against when their cause was named. */
+enum verdict_basis {
+	VERDICT_NONE = 0,     /* no anomaly, or no verdict */
+	VERDICT_GROWTH = 1,   /* slow windows against the fast ones before them */
+	VERDICT_SPIKES = 2,   /* single windows against the others */
+	VERDICT_BASELINE = 3, /* another recording */
+	VERDICT_HELD = 4,     /* nothing: they are long, and this is what holds them */
+};
+
 struct finding_verdict {
-	char *cause;	   /* a leaf, "unknown.*", or "none" for no anomaly */
-	double share;	   /* of the growth, 0..1 */
+	char *cause; /* a leaf, "unknown.*", or "none" for no anomaly */
+	enum verdict_basis basis;
+	double share;	   /* of the growth, or of the pauses where nothing is to compare; 0..1 */
 	double confidence; /* 0..1 */
-	char *text;	   /* the answer in words, numbers included */
+	double unknown_share; /* of the slow windows' time: what has no name */
+	bool incomplete;      /* that is too much for a complete answer */
+	char *text;	      /* the answer in words, numbers included */
 	char **evidence;
 	size_t evidence_cnt;
 	struct finding_rejected *rejected;
@@ -255,6 +267,7 @@ void report__free(struct report *r);
 struct findings *findings__new(void); /* all strings "", NULL on no memory */
 
 const char *curve_verdict_name(enum curve_verdict v); /* "stepped", "flat", "inconclusive" */
+const char *verdict_basis_name(enum verdict_basis b); /* "growth", ..., "none" */
 const char *curve_outcome_name(enum curve_outcome o); /* "flattened", "not_flattened", ... */
 
 /*

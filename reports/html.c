@@ -180,7 +180,7 @@ static void write_card_cause(const struct page *p, const struct findings *f)
 	page_name(p, *title ? title : v->cause);
 	if (isfinite(v->share))
 		fprintf(p->out, ": %.0f %% of the %s", 100 * fmin(fmax(v->share, 0), 1),
-			f->curve.at_window ? "growth" : "pause");
+			verdict_share_of(v));
 	fputs("</p>\n", p->out);
 	write_cause_chip(p, v->cause);
 }
@@ -231,6 +231,7 @@ static void write_verdict(const struct page *p, const struct findings *f)
 	const struct finding_verdict *v = &f->verdict;
 	const char *title = cause_title(f, v->cause);
 	bool none = !*v->cause || !strcmp(v->cause, "none");
+	char share[32];
 
 	fputs("<div class=\"verdict\">\n<div>\n<h3>", p->out);
 	page_text(p, none ? "No anomaly" : *title ? title : v->cause);
@@ -241,8 +242,8 @@ static void write_verdict(const struct page *p, const struct findings *f)
 	page_text(p, v->text);
 	fputs("</p>\n</div>\n<div class=\"meters\">\n", p->out);
 	if (!none) {
-		write_meter(p, f->curve.at_window ? "share of the growth" : "share of the pause",
-			    v->share);
+		snprintf(share, sizeof(share), "share of the %s", verdict_share_of(v));
+		write_meter(p, share, v->share);
 		write_meter(p, "confidence", v->confidence);
 	}
 	fputs("</div>\n", p->out);

@@ -262,8 +262,11 @@ static void write_verdict(struct json_out *j, const struct finding_verdict *v)
 {
 	json_out_begin(j, "verdict", '{');
 	json_out_str(j, "cause", v->cause);
+	json_out_str(j, "basis", verdict_basis_name(v->basis));
 	json_out_real(j, "share", v->share);
 	json_out_real(j, "confidence", v->confidence);
+	json_out_real(j, "unknown_share", v->unknown_share);
+	json_out_bool(j, "incomplete", v->incomplete);
 	json_out_str(j, "text", v->text);
 	write_strings(j, "evidence", v->evidence, v->evidence_cnt);
 	json_out_begin(j, "rejected", '[');

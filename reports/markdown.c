@@ -30,8 +30,9 @@ static void write_verdict(FILE *out, const struct findings *f)
 		escape_markdown_code(out, v->cause, false);
 		if (*title)
 			write_line(out, ", ", title, "");
-		fprintf(out, " (%.0f %% of the %s, confidence %.0f %%)\n\n", 100 * v->share,
-			f->curve.at_window ? "growth" : "pause", 100 * v->confidence);
+		fprintf(out, " (%.0f %% of the %s, confidence %.0f %%%s)\n\n", 100 * v->share,
+			verdict_share_of(v), 100 * v->confidence,
+			v->incomplete ? ", incomplete" : "");
 	}
 	if (*v->text)
 		write_line(out, "", v->text, "\n\n");

@@ -104,6 +104,22 @@ const char *curve_headline(char buf[HEADLINE_SIZE], const struct finding_curve *
 	return buf;
 }
 
+const char *verdict_share_of(const struct finding_verdict *v)
+{
+	switch (v->basis) {
+	case VERDICT_GROWTH:
+		return "growth";
+	case VERDICT_SPIKES:
+		return "spikes";
+	case VERDICT_BASELINE:
+		return "difference";
+	case VERDICT_HELD:
+	case VERDICT_NONE:
+		break;
+	}
+	return "pause";
+}
+
 const char *cause_title(const struct findings *f, const char *id)
 {
 	for (size_t i = 0; i < f->causes_cnt; i++)

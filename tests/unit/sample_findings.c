@@ -272,6 +272,7 @@ static void fill_verdict(struct findings *f)
 	struct finding_verdict *v = &f->verdict;
 
 	must(finding_set(&v->cause, "io.throttle.wbt"));
+	v->basis = VERDICT_GROWTH;
 	v->share = 0.823;
 	v->confidence = 0.95;
 	must(finding_set(

@@ -121,9 +121,6 @@ int futexes__window(struct analysis *a, uint32_t w);
 /* ---- evidence.c ---- */
 void evidence__event(struct analysis *a, const struct trace_event *ev);
 
-/* ---- verdict.c ---- */
-int verdict__judge(struct analysis *a);
-
 /* ---- meta.c: what the recorder wrote down about the host and itself ---- */
 int meta__load(struct analysis *a);
 

@@ -422,7 +422,7 @@ static int conclude(struct analysis *a, const struct analyze_opts *opts)
 	if (!err && lost_percent(&a->f->loss) > opts->max_loss_percent)
 		lost = say_lost(a->f);
 	if (!err && !lost)
-		err = verdict__judge(a);
+		err = verdict__judge(a, NULL);
 	for (size_t i = 0; !err && !lost && i < probes_cnt; i++)
 		err = probes[i]->advise ? probes[i]->advise(a->f) : 0;
 	if (!err)

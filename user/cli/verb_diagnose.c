@@ -83,7 +83,8 @@ static void print_verdict(const struct findings *f, const struct style *s)
 
 	printf("%s%s%s", s->bold, v->cause, s->off);
 	if (strcmp(v->cause, "none") && v->share > 0)
-		printf("  (%.0f %%, confidence %.2f)", 100 * v->share, v->confidence);
+		printf("  (%.0f %% of the %s, confidence %.2f%s)", 100 * v->share,
+		       verdict_share_of(v), v->confidence, v->incomplete ? ", incomplete" : "");
 	if (!f->loss.complete)
 		printf("  %sINCOMPLETE trace%s", s->slow, s->off);
 	puts("\n");
