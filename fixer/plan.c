@@ -131,25 +131,34 @@ static json_t *command_of(const char *name, enum mitigation m, const struct plan
 	return json_sprintf("flatpause fix apply --mitigation %s %s '%s'", name, options, dir);
 }
 
+json_t *plan__changes(enum mitigation m, const struct plan_facts *f)
+{
+	const char *dir = *f->dir ? f->dir : "DIR";
+	json_t *changes = json_array();
+
+	if (!is_supported(m, f))
+		return changes;
+	change(changes, "write the journal %s/DEVICE-INODE.journal", f->state_dir);
+	if (m == MITIGATION_TUNE) {
+		tune_changes(changes, f);
+		return changes;
+	}
+	change(changes, "run a guard: fanotify marks on %s only, gone when it ends", dir);
+	if (m == MITIGATION_FALLOCATE)
+		fallocate_changes(changes, f, dir);
+	else
+		memfd_changes(changes, f, dir);
+	return changes;
+}
+
 static json_t *step(const json_t *advice, const struct plan_facts *f)
 {
 	const char *name = text_of(advice, "mitigation", "none");
 	enum mitigation m = mitigation_from(name, strlen(name));
 	const char *dir = *f->dir ? f->dir : "DIR";
-	json_t *changes = json_array(), *command, *undo;
-
+	json_t *changes = plan__changes(m, f), *command, *undo;
 	bool supported = is_supported(m, f);
 
-	if (supported)
-		change(changes, "write the journal %s/DEVICE-INODE.journal", f->state_dir);
-	if (supported && m != MITIGATION_TUNE)
-		change(changes, "run a guard: fanotify marks on %s only, gone when it ends", dir);
-	if (m == MITIGATION_FALLOCATE)
-		fallocate_changes(changes, f, dir);
-	else if (m == MITIGATION_MEMFD)
-		memfd_changes(changes, f, dir);
-	else if (supported)
-		tune_changes(changes, f);
 	if (!supported) {
 		command = json_string(text_of(advice, "command", ""));
 		undo = json_string(text_of(advice, "undo", ""));

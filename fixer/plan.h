@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "state.h"
 #include "tune.h"
 
 struct plan_facts {
@@ -32,6 +33,12 @@ json_t *plan__build(const json_t *diagnosis, const struct plan_facts *facts);
  * matching file with most bytes written; one up where its name has a number. -ENOENT.
  */
 int plan__dir(const json_t *diagnosis, const char *match, char dir[PATH_MAX]);
+
+/* Fills in what the directory and the environment say. Reads only. */
+void plan__look(struct plan_facts *f);
+
+/* What one mitigation would do, as a list of texts; NULL on no memory. */
+json_t *plan__changes(enum mitigation m, const struct plan_facts *f);
 
 /* For people. */
 void plan__print(const json_t *plan);

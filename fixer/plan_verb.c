@@ -22,13 +22,15 @@ struct plan_cfg {
 	bool json;
 };
 
-static void look(struct plan_facts *f)
+void plan__look(struct plan_facts *f)
 {
+	const char *state = getenv("FLATPAUSE_STATE_DIR");
 	int fd = *f->dir ? open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	struct previous prev = { 0 };
 	char name[NAME_MAX + 1];
 	struct statfs fs;
 
+	f->state_dir = state && *state ? state : "/var/lib/flatpause";
 	if (fd < 0)
 		return;
 	f->dir_on_tmpfs = !fstatfs(fd, &fs) && fs.f_type == TMPFS_MAGIC;
@@ -48,7 +50,6 @@ static int look_at_knobs(const struct plan_facts *f, struct knob knobs[KNOBS_MAX
 
 static int plan(const struct plan_cfg *cfg, const char *trace)
 {
-	const char *state = getenv("FLATPAUSE_STATE_DIR");
 	struct plan_facts facts = { .match = cfg->match };
 	struct knob knobs[KNOBS_MAX];
 	json_t *diagnosis, *result;
@@ -56,7 +57,6 @@ static int plan(const struct plan_cfg *cfg, const char *trace)
 	struct run_args a;
 	int status;
 
-	facts.state_dir = state && *state ? state : "/var/lib/flatpause";
 	run_args__flatpause(&a, room);
 	run_args__add(&a, "diagnose");
 	run_args__add(&a, "--json");
@@ -69,7 +69,7 @@ static int plan(const struct plan_cfg *cfg, const char *trace)
 	else if (plan__dir(diagnosis, cfg->match, facts.dir))
 		log_warn("no window wrote a file like '%s'; give the directory with --dir",
 			 cfg->match);
-	look(&facts);
+	plan__look(&facts);
 	tune_conf__choose(&facts.tune, diagnosis);
 	facts.knobs = knobs;
 	facts.knobs_cnt = look_at_knobs(&facts, knobs);

@@ -22,6 +22,8 @@ branch=("$work/branch" "$mnt" "$work/a")
 
 check "without --apply: the plan" says "nothing was run or changed" "$fixer" auto --dir "$mnt" \
 	-- "${branch[@]}"
+check "with each change on files" says "- symlink $mnt/NEW-DIRECTORY/memory.bin" "$fixer" auto --dir "$mnt" \
+	-- "${branch[@]}"
 check "and nothing else" nothing_left
 check "no directory: usage" exits_with 2 "$fixer" auto --apply -- true
 check "no command: usage" exits_with 2 "$fixer" auto --apply --dir "$mnt"
@@ -63,6 +65,18 @@ else
 fi
 revert
 check "nothing is left" nothing_left
+
+# two sweeps in each arm: interleaved, as one that drifts would else be taken for an effect
+auto --force --mitigations memfd --try-all --sweeps 2 --rounds 1 --between "rm -rf $mnt/snap-*" \
+	-- "${branch[@]}" >"$work/said"
+check "sweeps of two arms are interleaved" equals "$(jq -r '[.scenarios.test.steps[]
+	| select(.step == "sweep") | .arm] | join(" ")' "$work/out/summary.json")" "before memfd memfd before"
+check "each arm has the pauses of both its sweeps" equals "$(jq -r '[.scenarios.test.arms[].values_ms | length]
+	| join(" ")' "$work/out/summary.json")" "8 8"
+check "what it cost is said" eval 'jq -e ".scenarios.test.arms.memfd.cost | contains(\"durable\")" \
+	"$work/out/summary.json" >/dev/null'
+check "in the report too" grep -q "cost: a sweep takes" "$work/out/report.html"
+revert
 
 # the BRANCH command fails: said, rolled back
 check "a BRANCH that fails is no success" not auto --force -- false

@@ -203,35 +203,6 @@ static enum arm_kind kind_of(const char *label)
 	return strcmp(label, "control") ? ARM_MITIGATED : ARM_CONTROL;
 }
 
-static int add_arm(struct summary *s, struct comparison *c, const char *label, const json_t *json)
-{
-	struct arm *arm = FINDING_APPEND(&c->arms, &c->arms_cnt);
-	int err;
-
-	if (!arm)
-		return -ENOMEM;
-	arm->kind = kind_of(label);
-	err = finding_set(&arm->label, label);
-	if (!err)
-		err = finding_set(&arm->text, "");
-	if (!err)
-		err = load_trace(s, json, arm);
-	if (!err)
-		err = fill_curve(s, c->name, json, arm);
-	/* An arm of which nothing is known has no curve to speak of. */
-	if (!err && !arm->curve.why)
-		err = finding_set(&arm->curve.why, "");
-	return err;
-}
-
-static struct arm *arm_of_kind(const struct comparison *c, enum arm_kind kind)
-{
-	for (size_t i = 0; i < c->arms_cnt; i++)
-		if (c->arms[i].kind == kind && c->arms[i].curve.values_ms)
-			return &c->arms[i];
-	return NULL;
-}
-
 /* "said" where there is nothing else, "said; note" where a note stands already. */
 static int say_before(char **note, const char *said)
 {
@@ -247,6 +218,49 @@ static int say_before(char **note, const char *said)
 	err = finding_setf(note, "%s; %s", said, text);
 	free(text);
 	return err;
+}
+
+/* What was paid for the arm, as whoever measured it said it. */
+static int add_cost(struct arm *arm, const char *cost)
+{
+	char *said = NULL;
+	int err = finding_setf(&said, "cost: %s", cost);
+
+	if (!err)
+		err = say_before(&arm->text, said);
+	free(said);
+	return err;
+}
+
+static int add_arm(struct summary *s, struct comparison *c, const char *label, const json_t *json)
+{
+	struct arm *arm = FINDING_APPEND(&c->arms, &c->arms_cnt);
+	int err;
+
+	if (!arm)
+		return -ENOMEM;
+	arm->kind = kind_of(label);
+	err = finding_set(&arm->label, label);
+	if (!err)
+		err = finding_set(&arm->text, "");
+	if (!err)
+		err = load_trace(s, json, arm);
+	if (!err && *string_of(json, "cost"))
+		err = add_cost(arm, string_of(json, "cost"));
+	if (!err)
+		err = fill_curve(s, c->name, json, arm);
+	/* An arm of which nothing is known has no curve to speak of. */
+	if (!err && !arm->curve.why)
+		err = finding_set(&arm->curve.why, "");
+	return err;
+}
+
+static struct arm *arm_of_kind(const struct comparison *c, enum arm_kind kind)
+{
+	for (size_t i = 0; i < c->arms_cnt; i++)
+		if (c->arms[i].kind == kind && c->arms[i].curve.values_ms)
+			return &c->arms[i];
+	return NULL;
 }
 
 static int compare_arm(const struct arm *before, const struct arm *control, struct arm *arm)

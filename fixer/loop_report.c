@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* What `fix auto` leaves: summary.json with every step and number, and report.html from it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../user/log.h"
+#include "beneath.h"
+#include "loop.h"
+#include "run.h"
+
+void loop__step(struct loop *l, const char *what, const char *arm, int err)
+{
+	json_t *step = json_pack("{s:s, s:s, s:f, s:b, s:s}", "step", what, "arm", arm, "at_s",
+				 (double)now_mono_ns() / 1e9, "ok", !err, "error",
+				 err ? strerror(-err) : "");
+
+	if (!step || json_array_append_new(l->steps, step))
+		log_warn("a step is missing in the report: no memory");
+}
+
+static json_t *document(const struct loop *l)
+{
+	json_t *kept = l->kept ? json_object_get(l->arms, l->kept) : NULL;
+
+	return json_pack("{s:i, s:{s:{s:O, s:O, s:s, s:b}}}", "schema_version", 1, "scenarios",
+			 l->cfg->scenario, "arms", l->arms, "steps", l->steps, "kept",
+			 l->kept ? l->kept : "none", "flattened",
+			 json_is_true(json_object_get(kept, "flattened")));
+}
+
+int loop__write_report(struct loop *l)
+{
+	char room[PATH_MAX], summary[PATH_MAX], html[PATH_MAX];
+	json_t *doc = document(l);
+	struct run_args a;
+	int err;
+
+	snprintf(summary, sizeof(summary), "%s/summary.json", l->cfg->out);
+	snprintf(html, sizeof(html), "%s/report.html", l->cfg->out);
+	err = doc && !json_dump_file(doc, summary, JSON_INDENT(2)) ? 0 : -EIO;
+	json_decref(doc);
+	if (err)
+		return log_err(err, "cannot write %s", summary);
+	run_args__flatpause(&a, room);
+	run_args__add(&a, "report");
+	run_args__add(&a, summary);
+	run_args__option(&a, "--html", html);
+	err = run__wait(&a);
+	if (err)
+		return log_err(-EIO, "the report could not be written (status %d)", err);
+	printf("summary: %s\nreport:  %s\n", summary, html);
+	return 0;
+}
