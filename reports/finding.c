@@ -87,6 +87,19 @@ const char *verdict_basis_name(enum verdict_basis b)
 	return "none";
 }
 
+const char *futex_class_name(enum finding_futex_class c)
+{
+	switch (c) {
+	case FUTEX_PASSIVE:
+		return "passive";
+	case FUTEX_CONTENDED:
+		return "contended";
+	case FUTEX_INDEPENDENT:
+		break;
+	}
+	return "independent";
+}
+
 const char *curve_outcome_name(enum curve_outcome o)
 {
 	switch (o) {
@@ -147,11 +160,14 @@ static void free_window(struct finding_window *w)
 	for (size_t i = 0; i < w->futexes_cnt; i++) {
 		free(w->futexes[i].mapping);
 		free(w->futexes[i].op);
+		free(w->futexes[i].comm);
+		free(w->futexes[i].waker_comm);
 	}
 	free(w->futexes);
 	for (size_t i = 0; i < w->files_cnt; i++) {
 		free(w->files[i].path);
 		free(w->files[i].extents_why);
+		sizes__free(w->files[i].sizes, w->files[i].sizes_cnt);
 	}
 	free(w->files);
 	for (size_t i = 0; i < w->path_cnt; i++) {
@@ -165,6 +181,9 @@ static void free_window(struct finding_window *w)
 		free(w->blame[i].dirtied_by);
 	}
 	free(w->blame);
+	sizes__free(w->sizes, w->sizes_cnt);
+	states__free(w->states, w->states_cnt);
+	free(w->devices);
 }
 
 static void free_curve(struct finding_curve *c)
@@ -230,6 +249,9 @@ void findings__free(struct findings *f)
 		free_window(&f->windows[i]);
 	free(f->windows);
 	free_tables(f);
+	sizes__free(f->sizes, f->sizes_cnt);
+	free(f->devices);
+	rounds__free_inside(&f->rounds);
 	free_curve(&f->curve);
 	free_verdict(&f->verdict);
 	free_strings(f->warnings, f->warnings_cnt);

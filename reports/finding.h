@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "finding_tables.h"
+
 #define FINDING_SCHEMA_VERSION 1
 #define FINDING_NS_NONE	       UINT64_MAX
 
@@ -76,6 +78,13 @@ struct finding_thread {
 	bool passive;	     /* waited for the worker: a consequence, 0 ns attributable */
 };
 
+/* What a futex wait was to the window; attribution in user/analyze/futexes.c. */
+enum finding_futex_class {
+	FUTEX_INDEPENDENT = 0, /* it did not end in the window, or no thread ended it: idle */
+	FUTEX_PASSIVE = 1,     /* parked until the path released it: 0 ns attributable */
+	FUTEX_CONTENDED = 2,   /* the path itself waited there */
+};
+
 struct finding_futex {
 	uint64_t uaddr;
 	char *mapping; /* as in /proc/PID/maps, "" = unknown */
@@ -84,6 +93,11 @@ struct finding_futex {
 	uint32_t waits;
 	uint32_t waker_tid; /* of the longest wait; 0 = unknown */
 	char *op;	    /* "WAIT_BITSET_PRIVATE" */
+	char *comm;	    /* of the waiter */
+	char *waker_comm;   /* "" = unknown */
+	const char *kind;   /* of mapping: "heap", "bss", "data", "stack", ...; a constant */
+	enum finding_futex_class class;
+	uint64_t path_ns; /* of wait_ns, what the ledger charges to this wait */
 };
 
 enum finding_extents {
@@ -98,10 +112,13 @@ struct finding_file {
 	uint64_t ino;
 	uint32_t open_flags;
 	uint64_t bytes_written;
+	uint64_t bytes_read;
 	uint64_t fsync_ns;
 	uint64_t alloc_ns; /* in the block allocator */
 	enum finding_extents extents;
-	char *extents_why; /* "undone by O_TRUNC at open", "" */
+	char *extents_why;	     /* "undone by O_TRUNC at open", "" */
+	struct finding_sizes *sizes; /* by operation; calls that overlap the window count whole */
+	size_t sizes_cnt;
 };
 
 struct finding_window {
@@ -130,6 +147,12 @@ struct finding_window {
 	uint64_t path_rest_ns;
 	struct finding_blame *blame; /* longest first */
 	size_t blame_cnt;
+	struct finding_sizes *sizes; /* of all calls of targets, whatever the file */
+	size_t sizes_cnt;
+	struct finding_state *states; /* sums to the threads' wall time exactly, largest first */
+	size_t states_cnt;
+	struct finding_latency *devices;
+	size_t devices_cnt;
 };
 
 enum curve_verdict {
@@ -211,6 +234,11 @@ struct findings {
 	size_t advice_cnt;
 	struct finding_cause *causes;
 	size_t causes_cnt;
+	struct finding_sizes *sizes; /* of the whole recording, between the windows too */
+	size_t sizes_cnt;
+	struct finding_latency *devices; /* over windows, by regime */
+	size_t devices_cnt;
+	struct finding_rounds rounds;
 	char **warnings; /* clock disagreement, stack coverage, ... shown with the verdict */
 	size_t warnings_cnt;
 	struct flame
@@ -266,9 +294,12 @@ void report__free(struct report *r);
 
 struct findings *findings__new(void); /* all strings "", NULL on no memory */
 
-const char *curve_verdict_name(enum curve_verdict v); /* "stepped", "flat", "inconclusive" */
-const char *verdict_basis_name(enum verdict_basis b); /* "growth", ..., "none" */
-const char *curve_outcome_name(enum curve_outcome o); /* "flattened", "not_flattened", ... */
+const char *curve_verdict_name(enum curve_verdict v);	  /* "stepped", "flat", "inconclusive" */
+const char *verdict_basis_name(enum verdict_basis b);	  /* "growth", ..., "none" */
+const char *curve_outcome_name(enum curve_outcome o);	  /* "flattened", "not_flattened", ... */
+const char *futex_class_name(enum finding_futex_class c); /* "passive", "contended", ... */
+const char *curve_verdict_name(enum curve_verdict v);	  /* "stepped", "flat", "inconclusive" */
+const char *curve_outcome_name(enum curve_outcome o);	  /* "flattened", "not_flattened", ... */
 
 /*
  * Appends a zeroed element to a (pointer, count) pair and gives its address, NULL on no memory:

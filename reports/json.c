@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "json_out.h"
+#include "json_tables.h"
 #include "summary.h"
 
 static const char schema[] =
@@ -135,6 +136,11 @@ static void write_futex(struct json_out *j, const struct finding_futex *x)
 	json_out_uint(j, "waits", x->waits);
 	json_out_uint(j, "waker_tid", x->waker_tid);
 	json_out_str(j, "op", x->op);
+	json_out_str(j, "comm", text_or_empty(x->comm));
+	json_out_str(j, "waker_comm", text_or_empty(x->waker_comm));
+	json_out_str(j, "kind", text_or_empty(x->kind));
+	json_out_str(j, "class", futex_class_name(x->class));
+	json_out_ms(j, "path_ms", x->path_ns);
 	json_out_end(j, '}');
 }
 
@@ -161,6 +167,8 @@ static void write_file(struct json_out *j, const struct finding_file *x)
 	json_out_ms(j, "alloc_ms", x->alloc_ns);
 	write_extents(j, x->extents);
 	json_out_str(j, "extents_why", x->extents_why);
+	json_out_uint(j, "bytes_read", x->bytes_read);
+	json_sizes(j, "sizes", x->sizes, x->sizes_cnt);
 	json_out_end(j, '}');
 }
 
@@ -226,6 +234,9 @@ static void write_window(struct json_out *j, const struct finding_window *w)
 	json_out_end(j, ']');
 	write_path(j, w);
 	write_blame(j, w);
+	json_states(j, "states", w->states, w->states_cnt, w->duration_ns);
+	json_sizes(j, "sizes", w->sizes, w->sizes_cnt);
+	json_latencies(j, "devices", w->devices, w->devices_cnt, false);
 	json_out_end(j, '}');
 }
 
@@ -338,6 +349,10 @@ int findings__write_json(FILE *out, const struct findings *f)
 	write_verdict(&j, &f->verdict);
 	write_advice(&j, f);
 	write_causes(&j, f);
+	json_size_limits(&j, "size_limits_bytes");
+	json_sizes(&j, "sizes", f->sizes, f->sizes_cnt);
+	json_latencies(&j, "devices", f->devices, f->devices_cnt, true);
+	json_rounds(&j, "rounds", &f->rounds);
 	json_out_end(&j, '}');
 	return finish(&j);
 }

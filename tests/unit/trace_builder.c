@@ -110,6 +110,7 @@ void tb__free(struct trace_builder *b)
 	free(b->stacks.items);
 	free(b->maps.items);
 	free(b->fds.items);
+	free(b->regions.items);
 	free(b->runs.items);
 	free(b->marks.items);
 	free(b->losses.items);

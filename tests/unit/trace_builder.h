@@ -179,6 +179,9 @@ void tb_map(struct trace_builder *b, uint32_t tgid, uint64_t start, uint64_t end
 	    uint64_t offset, const char *path);
 void tb_fd(struct trace_builder *b, uint32_t tgid, int fd, uint32_t dev, uint64_t ino,
 	   uint32_t oflags, const char *path);
+/* `name` is the file of .data and .bss; `tid` the thread of a stack. */
+void tb_region(struct trace_builder *b, uint32_t tgid, enum rec_region_kind kind, uint64_t start,
+	       uint64_t end, uint32_t tid, const char *name);
 void tb_loss(struct trace_builder *b, uint32_t cpu, uint64_t records, uint64_t first_ns,
 	     uint64_t last_ns);
 

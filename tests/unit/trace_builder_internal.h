@@ -34,6 +34,12 @@ struct open_fd {
 	char path[FP_MAX_PATH];
 };
 
+struct region {
+	uint32_t tgid;
+	struct rec_region rec;
+	char name[FP_MAX_PATH];
+};
+
 struct trace_builder {
 	struct trace_writer *w;
 	char path[512];
@@ -42,7 +48,7 @@ struct trace_builder {
 	uint32_t cpu;
 	uint64_t now_ns; /* as in the file */
 	char *meta, *cost;
-	struct list syms, stacks, maps, fds, runs, marks, losses;
+	struct list syms, stacks, maps, fds, regions, runs, marks, losses;
 };
 
 /* Room for one more item, zeroed; NULL: b->err says so. */

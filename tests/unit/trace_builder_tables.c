@@ -89,6 +89,18 @@ void tb_fd(struct trace_builder *b, uint32_t tgid, int fd, uint32_t dev, uint64_
 	snprintf(f->path, sizeof(f->path), "%s", path);
 }
 
+void tb_region(struct trace_builder *b, uint32_t tgid, enum rec_region_kind kind, uint64_t start,
+	       uint64_t end, uint32_t tid, const char *name)
+{
+	struct region *r = list__add(b, &b->regions, sizeof(*r));
+
+	if (!r)
+		return;
+	r->tgid = tgid;
+	r->rec = (struct rec_region){ .start = start, .end = end, .kind = kind, .tid = tid };
+	snprintf(r->name, sizeof(r->name), "%s", name);
+}
+
 void tb_loss(struct trace_builder *b, uint32_t cpu, uint64_t records, uint64_t first_ns,
 	     uint64_t last_ns)
 {
@@ -210,6 +222,28 @@ static void write_fds(struct trace_builder *b, uint32_t tgid)
 	table__write(b, &t, REC_FDS, &head, sizeof(head));
 }
 
+static void write_regions(struct trace_builder *b, uint32_t tgid)
+{
+	const struct region *in = b->regions.items;
+	struct table t = { .names_size = 0 };
+	struct rec_regions head = { .tgid = tgid, .ts_ns = TB_START_NS };
+
+	for (size_t i = 0; i < b->regions.cnt; i++) {
+		struct rec_region *r;
+
+		if (in[i].tgid != tgid)
+			continue;
+		r = list__add(b, &t.recs, sizeof(*r));
+		if (!r)
+			break;
+		*r = in[i].rec;
+		r->name = table__name(b, &t, in[i].name);
+	}
+	head.regions_cnt = (uint32_t)t.recs.cnt;
+	head.names_size = t.names_size;
+	table__write(b, &t, REC_REGIONS, &head, sizeof(head));
+}
+
 /* Calls `write` once for each tgid that occurs; tgid is the first field of every item. */
 static void each_tgid(struct trace_builder *b, const struct list *l,
 		      void (*write)(struct trace_builder *b, uint32_t tgid))
@@ -247,6 +281,7 @@ void write_collected(struct trace_builder *b)
 	write_json(b, REC_META, b->meta);
 	each_tgid(b, &b->maps, write_maps);
 	each_tgid(b, &b->fds, write_fds);
+	each_tgid(b, &b->regions, write_regions);
 	each_tgid(b, &b->syms, write_syms);
 	write_list(b, REC_RUNS, &b->runs);
 	write_list(b, REC_MARKS, &b->marks);

@@ -37,6 +37,7 @@ struct pending {
 	uint32_t index; /* into analysis.windows and findings.windows */
 	struct backlog backlog;
 	struct window_file *files;
+	struct vec sizes; /* of calls of targets: see io_sizes.h */
 };
 
 struct file_table;
@@ -53,6 +54,10 @@ struct analysis {
 	struct vec evidence; /* struct evidence, one per window */
 	struct vec pending;  /* struct pending */
 	struct vec flames;   /* struct window_flame, one per window; empty where not wanted */
+	struct vec states;   /* of the window at hand: see thread_states.c */
+	struct vec sizes;    /* of calls in the whole recording: see io_sizes.h */
+	struct vec requests; /* one vec per window: see latencies.c */
+	struct vec rounds;   /* struct round_window, one per window */
 	size_t next_window;
 	uint64_t min_sleep_ns;
 	bool syscalls;	  /* recorded */
@@ -97,14 +102,24 @@ struct path_actor {
 	UT_hash_handle hh;
 };
 
+/* A futex wait that the ledger charges as such: somebody held what the path needed. */
+struct path_wait {
+	uint64_t begin, end;
+	uint32_t tid; /* the waiter */
+};
+
 struct path {
 	struct path_actor *actors; /* by tid */
+	struct vec futex_waits;	   /* struct path_wait */
 	struct tally journal;	   /* as in struct evidence */
 };
 
 int ledger__window(struct analysis *a, uint32_t w, const struct carry *carry, struct path *path);
 void path__free(struct path *p);
 uint64_t path__ns(const struct path *p, uint32_t tid);
+int path__add_futex_wait(struct path *p, uint32_t tid, uint64_t begin, uint64_t end);
+/* Of [begin, end) of that thread, what is charged to a futex. */
+uint64_t path__futex_ns(const struct path *p, uint32_t tid, uint64_t begin, uint64_t end);
 
 /* ---- journal.c: what the journal's thread did while the path waited for it ---- */
 int journal__wait(const struct analysis *a, const struct piece *p, struct tally *journal);
@@ -115,8 +130,26 @@ void journal__say(const struct tally *journal, char *buf, size_t size);
 /* ---- passive.c ---- */
 int passive__mark(struct analysis *a, uint32_t w, const struct path *path);
 
-/* ---- futexes.c ---- */
-int futexes__window(struct analysis *a, uint32_t w);
+/* ---- futexes.c: after passive__mark() ---- */
+int futexes__window(struct analysis *a, uint32_t w, const struct path *path);
+
+/* ---- thread_states.c: in which kernel function the threads sat ---- */
+
+/* The innermost function of a sleep that is not the scheduler's own; or the state, in brackets. */
+const char *thread_states__frame(const struct analysis *a, const struct piece *p);
+
+/* Gathers a piece of a thread of a target; `cause` is NULL where it ran or was runnable. */
+int thread_states__add(struct analysis *a, const struct piece *p, const char *cause);
+int thread_states__window(struct analysis *a, uint32_t w);
+
+/* A sleep that was gathered without its stack, `ns` of it in window w, has one now. */
+int thread_states__fixup(struct analysis *a, uint32_t w, const struct piece *p, uint64_t ns,
+			 const char *cause);
+
+/* ---- latencies.c: what devices did ---- */
+int latencies__window(struct analysis *a, uint32_t w);
+int latencies__finish(struct analysis *a); /* over the windows of a regime */
+void latencies__free(struct analysis *a);
 
 /* ---- evidence.c ---- */
 void evidence__event(struct analysis *a, const struct trace_event *ev);

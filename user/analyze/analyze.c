@@ -6,6 +6,7 @@
 #include "analyze.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <utlist.h>
@@ -16,6 +17,8 @@
 #include "curve.h"
 #include "files.h"
 #include "flames.h"
+#include "io_sizes.h"
+#include "rounds.h"
 #include "verdict.h"
 
 /* How long a window waits for sleeps and syscalls that straddle its end. */
@@ -52,6 +55,8 @@ static int prepare_windows(struct analysis *a, const char *spec)
 {
 	for (size_t i = 0; i < vec__cnt(&a->windows); i++) {
 		if (add_finding(a, WINDOW(a, i), spec) || !VEC_PUSH(&a->evidence, struct evidence))
+			return -ENOMEM;
+		if (!VEC_PUSH(&a->requests, struct vec) || rounds__add_window(a))
 			return -ENOMEM;
 		if (a->want_flames && !VEC_PUSH(&a->flames, struct window_flame))
 			return -ENOMEM;
@@ -109,8 +114,13 @@ static int window_devices(const struct finding_window *fw, uint32_t *devs, int m
 {
 	int cnt = 0;
 
-	for (size_t i = 0; i < fw->files_cnt && cnt < max; i++)
-		devs[cnt++] = fw->files[i].dev;
+	for (size_t i = 0; i < fw->files_cnt && cnt < max; i++) {
+		const struct finding_file *x = &fw->files[i];
+
+		/* A file that is only read is no backlog's. */
+		if (x->bytes_written || x->fsync_ns || x->alloc_ns || (x->open_flags & O_ACCMODE))
+			devs[cnt++] = x->dev;
+	}
 	return cnt;
 }
 
@@ -135,7 +145,11 @@ static int explain_window(struct analysis *a, struct pending *p)
 	if (!err)
 		err = passive__mark(a, p->index, &path);
 	if (!err)
-		err = futexes__window(a, p->index);
+		err = futexes__window(a, p->index, &path);
+	if (!err)
+		err = latencies__window(a, p->index);
+	if (!err)
+		err = rounds__window(a, p->index, &path);
 	if (!err && a->want_flames)
 		err = flames__window(a, p->index);
 	e->journal = path.journal;
@@ -419,12 +433,18 @@ static int conclude(struct analysis *a, const struct analyze_opts *opts)
 	sort_threads(a->f);
 	if (!err)
 		err = verdict__curve(a);
+	if (!err)
+		err = io_sizes__write(&a->sizes, &a->f->sizes, &a->f->sizes_cnt);
+	if (!err)
+		err = latencies__finish(a);
 	if (!err && lost_percent(&a->f->loss) > opts->max_loss_percent)
 		lost = say_lost(a->f);
 	if (!err && !lost)
 		err = verdict__judge(a, NULL);
 	for (size_t i = 0; !err && !lost && i < probes_cnt; i++)
 		err = probes[i]->advise ? probes[i]->advise(a->f) : 0;
+	if (!err)
+		err = rounds__conclude(a);
 	if (!err)
 		err = list_causes(a->f);
 	if (!err && a->want_flames)
@@ -435,12 +455,14 @@ static int conclude(struct analysis *a, const struct analyze_opts *opts)
 static void free_analysis(struct analysis *a)
 {
 	while (vec__cnt(&a->pending)) {
-		struct window_file *files = VEC_LAST(&a->pending, struct pending)->files;
-
-		files__drop(files);
+		files__drop(VEC_LAST(&a->pending, struct pending));
 		a->pending.end--;
 	}
 	vec__free(&a->pending);
+	vec__free(&a->sizes);
+	vec__free(&a->states);
+	latencies__free(a);
+	rounds__free(a);
 	flames__free(a);
 	timeline__free(&a->tl);
 	devices__free(&a->devices);

@@ -245,7 +245,7 @@ void devices__free(struct devices *d)
 
 /* ---- carry-over ---- */
 
-static size_t done_after(const struct devices *d, uint64_t ns)
+size_t devices__done_after(const struct devices *d, uint64_t ns)
 {
 	size_t lo = 0, hi = vec__cnt(&d->done);
 
@@ -277,7 +277,7 @@ static uint32_t busiest(const struct devices *d, uint64_t begin, uint64_t end, c
 	uint64_t best_bytes = 0;
 	bool best_listed = false;
 
-	for (size_t i = done_after(d, begin); i < vec__cnt(&d->done); i++) {
+	for (size_t i = devices__done_after(d, begin); i < vec__cnt(&d->done); i++) {
 		const struct done *r = VEC_AT(&d->done, struct done, i);
 
 		if (r->complete_ns >= end)
@@ -313,7 +313,7 @@ int carry__new(struct carry *c, const struct devices *d, const struct backlog *b
 		if (backlog->of[i].dev == c->dev)
 			budget = backlog->of[i].bytes;
 	c->backlog_bytes = budget;
-	for (size_t i = done_after(d, begin_ns); i < vec__cnt(&d->done); i++) {
+	for (size_t i = devices__done_after(d, begin_ns); i < vec__cnt(&d->done); i++) {
 		const struct done *r = VEC_AT(&d->done, struct done, i);
 		struct step *s;
 		uint64_t old = 0;

@@ -62,9 +62,19 @@ void devices__backlog(const struct devices *d, uint64_t now_ns, struct backlog *
 void devices__trim(struct devices *d, uint64_t ns);
 void devices__free(struct devices *d);
 
-#define OPF_OP(opf) ((opf)&0xff)
-#define OP_WRITE    1
-#define OPF_SYNC    (1u << 11)
+#define OPF_OP(opf)	((opf)&0xff)
+#define OP_READ		0
+#define OP_WRITE	1
+#define OP_FLUSH	2
+#define OP_DISCARD	3
+#define OP_SECURE_ERASE 5
+#define OPF_SYNC	(1u << 11)
+#define OPF_META	(1u << 12)
+#define OPF_FUA		(1u << 17)
+#define OPF_PREFLUSH	(1u << 18)
+
+/* The first request that completed at `ns` or later: an index into d->done. */
+size_t devices__done_after(const struct devices *d, uint64_t ns);
 
 /* The old share of a window's waits; make one per window, ask it many times. */
 struct carry {

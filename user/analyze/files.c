@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "io_sizes.h"
+
 #define MAX_WINDOW_FILES 64
 #define MAX_INODES	 65536
 
@@ -18,8 +20,9 @@ struct inode_entry {
 	struct inode_key key;
 	char *path;
 	uint32_t oflags;
-	uint64_t prealloc_ns;  /* 0 = never seen */
-	uint64_t truncated_ns; /* to 0, when it held blocks */
+	uint64_t prealloc_ns;	 /* 0 = never seen */
+	uint64_t truncated_ns;	 /* to 0, when it held blocks */
+	uint64_t unsynced_bytes; /* written by targets since its last fsync */
 	bool lost;
 	const char *why;
 	UT_hash_handle hh;
@@ -47,7 +50,8 @@ struct file_table {
 struct window_file {
 	struct inode_entry *inode;
 	bool opened;
-	uint64_t bytes_written;
+	uint64_t bytes_written, bytes_read;
+	struct vec sizes; /* of its calls, by operation */
 	uint64_t fsync_call_ns, fsync_span_ns;
 	uint64_t alloc_ns;
 	UT_hash_handle hh;
@@ -200,6 +204,36 @@ static struct window_file *file_in(struct pending *p, struct inode_entry *inode)
 				     begin, end)) &&                                              \
 		    (wf = file_in(VEC_AT(&(a)->pending, struct pending, _i), inode)))
 
+/* What /proc shows of a descriptor that is no file is "pipe:[1]", "socket:[2]", "anon_inode:x". */
+static bool is_file(const struct inode_entry *i)
+{
+	const char *colon = i ? strchr(i->path, ':') : NULL;
+
+	return i && (i->path[0] == '/' || !colon || strchr(i->path, '/'));
+}
+
+/* One call of that size: of the recording, of each window that it overlaps, of the file there. */
+static void count_size(struct analysis *a, const struct ev_syscall *ev, struct inode_entry *i,
+		       uint64_t bytes)
+{
+	enum io_op op = io_op_of(ev->cls, is_file(i));
+	struct window_file *f;
+	bool full = op != IO_OPS && io_sizes__add(&a->sizes, op, bytes);
+	uint64_t ns;
+
+	for (size_t w = 0; w < vec__cnt(&a->pending) && op != IO_OPS; w++) {
+		struct pending *p = VEC_AT(&a->pending, struct pending, w);
+
+		if (overlap_ns(WINDOW(a, p->index), ev->enter_ns, ev->h.ts_ns))
+			full |= io_sizes__add(&p->sizes, op, bytes);
+	}
+	if (i && op < IO_READ_OTHER)
+		FOR_EACH_WINDOW_FILE(a, i, ev->enter_ns, ev->h.ts_ns, ns, f)
+	full |= io_sizes__add(&f->sizes, op, bytes);
+	if (full)
+		a->tl.no_memory = true;
+}
+
 /* ---- records ---- */
 
 /* A file that has lost its blocks, and now has another name, is another file with that number. */
@@ -254,16 +288,33 @@ static struct inode_entry *destination(struct analysis *a, const struct ev_sysca
 
 static void on_write(struct analysis *a, const struct ev_syscall *ev)
 {
-	struct inode_entry *i = ev->ret > 0 ? destination(a, ev) : NULL;
+	struct inode_entry *i = destination(a, ev);
 	struct window_file *f;
 	uint64_t ns, took = ev->h.ts_ns - ev->enter_ns;
 
-	if (!i)
+	if (ev->ret >= 0)
+		count_size(a, ev, i, ev->ret);
+	if (!i || ev->ret <= 0)
 		return;
+	i->unsynced_bytes += ev->ret;
 	devices__written(&a->devices, i->key.dev, ev->ret);
 	/* A call that lies partly in a window has written that part of its bytes there. */
 	FOR_EACH_WINDOW_FILE(a, i, ev->enter_ns, ev->h.ts_ns, ns, f)
 	f->bytes_written += (unsigned __int128)ev->ret * ns / took;
+}
+
+static void on_read(struct analysis *a, const struct ev_syscall *ev)
+{
+	struct inode_entry *i = inode_of_fd(a, tgid_of(a, ev->h.tid), ev->fd);
+	struct window_file *f;
+	uint64_t ns, took = ev->h.ts_ns - ev->enter_ns;
+
+	if (ev->ret < 0)
+		return;
+	count_size(a, ev, i, ev->ret);
+	if (i && ev->ret)
+		FOR_EACH_WINDOW_FILE(a, i, ev->enter_ns, ev->h.ts_ns, ns, f)
+	f->bytes_read += (unsigned __int128)ev->ret * ns / took;
 }
 
 static void on_fsync(struct analysis *a, const struct ev_syscall *ev)
@@ -275,6 +326,11 @@ static void on_fsync(struct analysis *a, const struct ev_syscall *ev)
 	if (i)
 		FOR_EACH_WINDOW_FILE(a, i, ev->enter_ns, ev->h.ts_ns, ns, f)
 	f->fsync_call_ns += ns;
+	if (ev->ret || (ev->flags & EV_FLAG_OPEN))
+		return;
+	count_size(a, ev, i, i ? i->unsynced_bytes : 0);
+	if (i)
+		i->unsynced_bytes = 0;
 }
 
 static void mark_lost(struct inode_entry *i, uint64_t ts, const char *why)
@@ -291,6 +347,9 @@ static void on_syscall(struct analysis *a, const struct ev_syscall *ev)
 	const struct ev_syscall_args *args = (const void *)ev;
 
 	switch (ev->cls) {
+	case FP_SYS_READ:
+		on_read(a, ev);
+		break;
 	case FP_SYS_CLOSE:
 		set_fd(a->files, tgid_of(a, ev->h.tid), ev->fd, NULL);
 		break;
@@ -384,11 +443,12 @@ static int write_file(struct finding_window *fw, const struct window_file *f)
 	out->ino = i->key.ino;
 	out->open_flags = i->oflags;
 	out->bytes_written = f->bytes_written;
+	out->bytes_read = f->bytes_read;
 	out->fsync_ns = f->fsync_call_ns > f->fsync_span_ns ? f->fsync_call_ns : f->fsync_span_ns;
 	out->alloc_ns = f->alloc_ns;
 	if (i->prealloc_ns)
 		out->extents = i->lost ? FINDING_EXTENTS_LOST : FINDING_EXTENTS_KEPT;
-	return 0;
+	return io_sizes__write(&f->sizes, &out->sizes, &out->sizes_cnt);
 }
 
 static int by_weight(const struct window_file *x, const struct window_file *y)
@@ -400,6 +460,8 @@ static int by_weight(const struct window_file *x, const struct window_file *y)
 		return x->bytes_written > y->bytes_written ? -1 : 1;
 	if (a != b)
 		return a > b ? -1 : 1;
+	if (x->bytes_read != y->bytes_read)
+		return x->bytes_read > y->bytes_read ? -1 : 1;
 	if (x->inode->key.dev != y->inode->key.dev)
 		return x->inode->key.dev < y->inode->key.dev ? -1 : 1;
 	return x->inode->key.ino < y->inode->key.ino ? -1 : 1;
@@ -414,23 +476,25 @@ int files__window(struct analysis *a, struct pending *p)
 	HASH_SORT(p->files, by_weight);
 	HASH_ITER (hh, p->files, f, next) {
 		bool worth = f->opened || f->bytes_written || f->fsync_call_ns || f->alloc_ns ||
-			     f->fsync_span_ns;
+			     f->fsync_span_ns || vec__cnt(&f->sizes);
 
 		if (!err && worth && fw->files_cnt < MAX_WINDOW_FILES)
 			err = write_file(fw, f);
-		HASH_DEL(p->files, f);
-		free(f);
 	}
-	p->files = NULL;
+	if (!err)
+		err = io_sizes__write(&p->sizes, &fw->sizes, &fw->sizes_cnt);
+	files__drop(p);
 	return err;
 }
 
-void files__drop(struct window_file *files)
+void files__drop(struct pending *p)
 {
 	struct window_file *f, *next;
 
-	HASH_ITER (hh, files, f, next) {
-		HASH_DEL(files, f);
+	HASH_ITER (hh, p->files, f, next) {
+		HASH_DEL(p->files, f);
+		vec__free(&f->sizes);
 		free(f);
 	}
+	vec__free(&p->sizes);
 }

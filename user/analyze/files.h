@@ -14,7 +14,7 @@ void files__event(struct analysis *a, const struct trace_event *ev);
 /* Writes the files of a window into its finding and frees what was gathered. 0 or -ENOMEM. */
 int files__window(struct analysis *a, struct pending *p);
 
-/* Frees what was gathered for a window that is not to be written. NULL is fine. */
-void files__drop(struct window_file *files);
+/* Frees what was gathered for a window that is not to be written. */
+void files__drop(struct pending *p);
 
 #endif

@@ -51,6 +51,32 @@ void path__free(struct path *p)
 		free(actor);
 	}
 	tally__free(&p->journal);
+	vec__free(&p->futex_waits);
+}
+
+int path__add_futex_wait(struct path *p, uint32_t tid, uint64_t begin, uint64_t end)
+{
+	struct path_wait *wait = VEC_PUSH(&p->futex_waits, struct path_wait);
+
+	if (!wait)
+		return -ENOMEM;
+	*wait = (struct path_wait){ .begin = begin, .end = end, .tid = tid };
+	return 0;
+}
+
+uint64_t path__futex_ns(const struct path *p, uint32_t tid, uint64_t begin, uint64_t end)
+{
+	uint64_t ns = 0;
+
+	for (size_t i = 0; i < vec__cnt(&p->futex_waits); i++) {
+		const struct path_wait *wait = VEC_AT(&p->futex_waits, struct path_wait, i);
+		uint64_t lo = begin > wait->begin ? begin : wait->begin;
+		uint64_t hi = end < wait->end ? end : wait->end;
+
+		if (wait->tid == tid && hi > lo)
+			ns += hi - lo;
+	}
+	return ns;
 }
 
 uint64_t path__ns(const struct path *p, uint32_t tid)
@@ -192,6 +218,9 @@ static int walk_blocked(struct walk *k, const struct job *j, const struct piece 
 
 		cause = nobody ? "unknown.no_waker" : "futex.contended";
 	}
+	if (!strcmp(cause, "futex.contended") &&
+	    path__add_futex_wait(k->path, j->t->tid, p->begin, p->end))
+		return -ENOMEM;
 	if (!strcmp(cause, "jbd2.commit_wait") && journal__wait(k->a, p, &k->path->journal))
 		return -ENOMEM;
 	return emit(k, j->t, cause, p->begin, p->end);

@@ -58,7 +58,13 @@ static int add_blocked(struct analysis *a, struct thread *t, const struct piece 
 		if (err)
 			return err;
 	}
-	return tally__add(blocked, cause, p->end - p->begin, 0);
+	return tally__add(blocked, cause, p->end - p->begin, 0) ?: thread_states__add(a, p, cause);
+}
+
+static int add_unknown(struct analysis *a, const struct piece *p, const char *cause,
+		       struct tally *blocked)
+{
+	return tally__add(blocked, cause, p->end - p->begin, 0) ?: thread_states__add(a, p, cause);
 }
 
 static int add_piece(struct analysis *a, struct thread *t, const struct piece *p, uint32_t w,
@@ -73,16 +79,16 @@ static int add_piece(struct analysis *a, struct thread *t, const struct piece *p
 			ft->running_kernel_ns += ns;
 		else
 			ft->running_user_ns += ns;
-		return 0;
+		return thread_states__add(a, p, NULL);
 	case SEG_RUNNABLE:
 		ft->runnable_ns += ns;
-		return 0;
+		return thread_states__add(a, p, NULL);
 	case SEG_BLOCKED:
 		return add_blocked(a, t, p, w, index, blocked);
 	case SEG_UNKNOWN:
-		return tally__add(blocked, name_unknown(p), ns, 0);
+		return add_unknown(a, p, name_unknown(p), blocked);
 	case SEG_NONE: /* it lives, but no record says what it did */
-		return tally__add(blocked, "unknown.missed_switch", ns, 0);
+		return add_unknown(a, p, "unknown.missed_switch", blocked);
 	}
 	return 0;
 }
@@ -146,7 +152,7 @@ int partition__window(struct analysis *a, uint32_t w)
 	for (size_t i = 0; i < fw->threads_cnt; i++)
 		EVIDENCE(a, w)->running_ns += fw->threads[i].running_user_ns +
 					      fw->threads[i].running_kernel_ns;
-	return 0;
+	return thread_states__window(a, w);
 }
 
 static int move_share(struct finding_thread *ft, const char *from, const char *to, uint64_t ns)
@@ -179,7 +185,8 @@ void partition__fixup(void *ctx, struct thread *t, const struct seg *seg)
 
 		if (fix->begin < seg->begin || fix->end > seg->end || !strcmp(cause, fix->cause))
 			continue;
-		if (move_share(ft, fix->cause, cause, fix->end - fix->begin))
+		if (move_share(ft, fix->cause, cause, fix->end - fix->begin) ||
+		    thread_states__fixup(a, fix->window, &p, fix->end - fix->begin, cause))
 			a->tl.no_memory = true;
 		ft->unknown_ns = sum_unknown(ft);
 	}

@@ -2,7 +2,7 @@
 /* A stretch of one thread's time, cut where its state, syscall, spans or a loss begin or end. */
 #include "timeline.h"
 
-static size_t seg_after(const struct vec *segs, uint64_t ns)
+size_t seg_after(const struct vec *segs, uint64_t ns)
 {
 	size_t lo = 0, hi = vec__cnt(segs);
 

@@ -177,6 +177,9 @@ struct pieces {
 	bool has_open;
 };
 
+/* The first segment that ends behind `ns`: an index into `segs`. */
+size_t seg_after(const struct vec *segs, uint64_t ns);
+
 /* Tiles [lo, hi) of `t` exactly: while (pieces__next(&it, &p)) ... */
 void pieces__begin(struct pieces *it, const struct timeline *tl, const struct thread *t,
 		   uint64_t lo, uint64_t hi);

@@ -27,19 +27,21 @@ struct part_list {
 	size_t cnt, cap;
 };
 
+enum text_use { TEXT_FRAME, TEXT_MAPPING, TEXT_REGION };
+
 /* A text that was put together for one (tgid, addr). */
 struct made_text {
 	struct {
 		uint64_t addr;
 		uint32_t tgid;
-		uint32_t is_mapping;
+		uint32_t use; /* enum text_use */
 	} key;
 	UT_hash_handle hh;
 	char text[];
 };
 
 struct symbols {
-	struct part_list ksyms, syms, maps, fds;
+	struct part_list ksyms, syms, maps, fds, regions;
 	struct made_text *made;
 };
 
@@ -142,6 +144,27 @@ static bool read_fds(struct part *part, void *payload, size_t size)
 	return split(part, payload, size, sizeof(*head), sizeof(struct rec_fd)) && check_fds(part);
 }
 
+static bool check_regions(const struct part *part)
+{
+	const struct rec_region *r = part->recs;
+
+	for (uint32_t i = 0; i < part->cnt; i++)
+		if (r[i].name >= part->names_size || r[i].start >= r[i].end)
+			return false;
+	return true;
+}
+
+static bool read_regions(struct part *part, void *payload, size_t size)
+{
+	const struct rec_regions *head = payload;
+
+	if (size < sizeof(*head))
+		return false;
+	*part = (struct part){ head->tgid, head->regions_cnt, NULL, NULL, head->names_size, NULL };
+	return split(part, payload, size, sizeof(*head), sizeof(struct rec_region)) &&
+	       check_regions(part);
+}
+
 static int load(struct part_list *l, struct trace_reader *r, enum rec_type type,
 		bool (*read)(struct part *part, void *payload, size_t size))
 {
@@ -209,6 +232,8 @@ int symbols__load(struct symbols **out, struct trace_reader *r)
 		err = load(&s->maps, r, REC_MAPS, read_maps);
 	if (!err)
 		err = load(&s->fds, r, REC_FDS, read_fds);
+	if (!err)
+		err = load(&s->regions, r, REC_REGIONS, read_regions);
 	if (err) {
 		symbols__free(s);
 		return log_err(err, "cannot load the names of the trace");
@@ -232,6 +257,7 @@ void symbols__free(struct symbols *s)
 	free_parts(&s->syms);
 	free_parts(&s->maps);
 	free_parts(&s->fds);
+	free_parts(&s->regions);
 	free(s);
 }
 
@@ -292,10 +318,10 @@ static const struct rec_map *find_map(const struct symbols *s, uint32_t tgid, ui
 }
 
 /* The text that was made for this key before, or the one that `text` says; NULL: no memory. */
-static const char *keep_text(struct symbols *s, uint32_t tgid, uint64_t addr, bool is_mapping,
+static const char *keep_text(struct symbols *s, uint32_t tgid, uint64_t addr, enum text_use use,
 			     const char *text)
 {
-	struct made_text *m, key = { .key = { addr, tgid, is_mapping } };
+	struct made_text *m, key = { .key = { addr, tgid, use } };
 
 	HASH_FIND(hh, s->made, &key.key, sizeof(key.key), m);
 	if (m || !text)
@@ -324,7 +350,7 @@ const char *symbols__user(struct symbols *s, uint32_t tgid, uint64_t addr)
 	char text[FP_MAX_PATH + 32];
 
 	if (!name)
-		name = keep_text(s, tgid, addr, false, NULL);
+		name = keep_text(s, tgid, addr, TEXT_FRAME, NULL);
 	if (name)
 		return name;
 	map = find_map(s, tgid, addr, &part, &before);
@@ -338,7 +364,7 @@ const char *symbols__user(struct symbols *s, uint32_t tgid, uint64_t addr)
 	else
 		snprintf(text, sizeof(text), "[%.*s+0x%llx]", FP_MAX_PATH, name[0] ? name : "anon",
 			 (unsigned long long)(addr - map->start + map->offset));
-	name = keep_text(s, tgid, addr, false, text);
+	name = keep_text(s, tgid, addr, TEXT_FRAME, text);
 	return name ? name : "[unknown]";
 }
 
@@ -348,25 +374,97 @@ static bool is_bss(const struct rec_map *before, const char *before_path)
 	return before && before->prot & 2 && before_path[0] == '/';
 }
 
-const char *symbols__mapping(struct symbols *s, uint32_t tgid, uint64_t addr)
+static const struct rec_region *find_region(const struct symbols *s, uint32_t tgid, uint64_t addr,
+					    const char **name)
+{
+	for (size_t i = s->regions.cnt; i-- > 0;) {
+		const struct part *part = &s->regions.parts[i];
+		const struct rec_region *r = part->recs;
+
+		for (uint32_t n = 0; n < part->cnt && part->tgid == tgid; n++) {
+			*name = part->names + r[n].name;
+			if (addr >= r[n].start && addr < r[n].end)
+				return &r[n];
+		}
+	}
+	return NULL;
+}
+
+static bool place_in_region(struct symbols *s, uint32_t tgid, uint64_t addr, struct place *out)
+{
+	const char *name, *text;
+	const struct rec_region *r = find_region(s, tgid, addr, &name);
+	char made[FP_MAX_PATH + 32];
+
+	if (!r)
+		return false;
+	switch (r->kind) {
+	case REC_REGION_DATA:
+		*out = (struct place){ .kind = "data" };
+		snprintf(made, sizeof(made), ".data of %.*s", FP_MAX_PATH, name);
+		break;
+	case REC_REGION_BSS:
+		*out = (struct place){ .kind = "bss" };
+		snprintf(made, sizeof(made), ".bss of %.*s", FP_MAX_PATH, name);
+		break;
+	case REC_REGION_STACK:
+		*out = (struct place){ .kind = "stack", .tid = r->tid };
+		snprintf(made, sizeof(made), "stack of thread %u", r->tid);
+		break;
+	default: /* of a newer recorder */
+		return false;
+	}
+	text = keep_text(s, tgid, r->start, TEXT_REGION, made);
+	out->text = text ? text : out->kind;
+	return true;
+}
+
+static struct place named_place(uint32_t tgid, const struct rec_map *map, const char *path)
+{
+	if (!strcmp(path, "[heap]"))
+		return (struct place){ .kind = "heap", .text = path };
+	if (!strcmp(path, "[stack]"))
+		return (struct place){ .kind = "stack", .text = path, .tid = tgid };
+	if (path[0] == '[')
+		return (struct place){ .kind = "other", .text = path };
+	if (path[0] == '/' && (map->prot & 2) && !(map->prot & 8))
+		return (struct place){ .kind = "data", .text = path };
+	return (struct place){ .kind = "file", .text = path };
+}
+
+void symbols__place(struct symbols *s, uint32_t tgid, uint64_t addr, struct place *out)
 {
 	const struct rec_map *map, *before;
 	const struct part *part;
 	const char *path, *text;
 	char made[FP_MAX_PATH + 32];
 
+	*out = (struct place){ .kind = "unknown", .text = "[unknown]" };
+	if (place_in_region(s, tgid, addr, out))
+		return;
 	map = find_map(s, tgid, addr, &part, &before);
+	path = map ? part->names + map->path : "";
 	if (!map)
-		return "[unknown]";
-	path = part->names + map->path;
-	if (*path)
-		return path;
-	if (!is_bss(before, before ? part->names + before->path : ""))
-		return "anon";
-	snprintf(made, sizeof(made), "anon next to .bss of %.*s", FP_MAX_PATH,
-		 part->names + before->path);
-	text = keep_text(s, tgid, map->start, true, made);
-	return text ? text : "anon";
+		return;
+	*out = (struct place){ .kind = "anon", .text = "anon" };
+	if (*path) {
+		*out = named_place(tgid, map, path);
+	} else if (before && !before->prot && (map->prot & 2)) {
+		*out = (struct place){ .kind = "stack", .text = "thread stack" };
+	} else if (is_bss(before, before ? part->names + before->path : "")) {
+		snprintf(made, sizeof(made), "anon next to .bss of %.*s", FP_MAX_PATH,
+			 part->names + before->path);
+		text = keep_text(s, tgid, map->start, TEXT_MAPPING, made);
+		*out = (struct place){ .kind = "anon_next_to_bss", .text = text ? text : "anon" };
+	}
+}
+
+const char *symbols__mapping(struct symbols *s, uint32_t tgid, uint64_t addr)
+{
+	struct place at;
+
+	symbols__place(s, tgid, addr, &at);
+	return at.text;
 }
 
 const struct rec_fd *symbols__fd(const struct symbols *s, uint32_t tgid, int fd, const char **path)

@@ -57,9 +57,21 @@ const char *symbols__kernel(const struct symbols *s, uint64_t addr);
 /* "func", or "[libc.so.6+0x1234]" where only the mapping is known, or "[unknown]" (no code). */
 const char *symbols__user(struct symbols *s, uint32_t tgid, uint64_t addr);
 
+/* What an address of data lies in. */
+struct place {
+	const char *kind; /* "heap", "bss", "data", "stack", "anon_next_to_bss", "anon", "file",
+			     "other" ("[vdso]"), "unknown"; constants */
+	const char *text; /* as said of symbols__mapping(); lives as long as the symbols */
+	uint32_t tid;	  /* whose stack; 0 = none, or not known */
+};
+
+void symbols__place(struct symbols *s, uint32_t tgid, uint64_t addr, struct place *out);
+
 /*
- * The line of /proc/PID/maps that covers addr: "[heap]", "/bin/x", "anon next to .bss of /bin/x"
- * (the anonymous mapping directly behind a file's writable one), "anon", "[unknown]".
+ * In words: "[heap]", ".bss of /bin/x", ".data of /bin/x", "stack of thread 12", "[stack]",
+ * "thread stack" (behind a guard page), "anon next to .bss of /bin/x" (the anonymous mapping
+ * directly behind a file's writable one; the .bss itself is part of it where the trace does not say
+ * how long that is), "anon", "/bin/x", "[unknown]".
  */
 const char *symbols__mapping(struct symbols *s, uint32_t tgid, uint64_t addr);
 

@@ -46,6 +46,7 @@ enum rec_type {
 	REC_END = 9,	/* struct rec_end */
 	REC_SYMS = 10,	/* struct rec_syms: user symbols, resolved on the recording host */
 	REC_COST = 11,	/* JSON object: what recording cost (own CPU, syscall hook, per switch) */
+	REC_REGIONS = 12, /* struct rec_regions: what /proc/PID/maps has no name for */
 };
 
 #define REC_F_DEFLATE 1 /* the payload is a zlib stream of raw_size bytes */
@@ -99,6 +100,31 @@ struct rec_maps {
 	__u32 names_size;
 	__u32 reserved;
 	/* struct rec_map[maps_cnt], char names[names_size] */
+};
+
+/* Where a thread's stack lies, and which parts of a file's writable segment are what. */
+enum rec_region_kind {
+	REC_REGION_DATA = 1,
+	REC_REGION_BSS = 2,
+	REC_REGION_STACK = 3,
+};
+
+struct rec_region {
+	__u64 start;
+	__u64 end;
+	__u32 kind; /* enum rec_region_kind */
+	__u32 tid;  /* of a stack */
+	__u32 name; /* the file, offset into the names; "" of a stack */
+	__u32 reserved;
+};
+
+struct rec_regions {
+	__u32 tgid;
+	__u32 regions_cnt;
+	__u64 ts_ns;
+	__u32 names_size;
+	__u32 reserved;
+	/* struct rec_region[regions_cnt], char names[names_size] */
 };
 
 struct rec_fd {
@@ -184,6 +210,8 @@ _Static_assert(sizeof(struct rec_sym) == 16, "rec_sym");
 _Static_assert(sizeof(struct rec_ksyms) == 8, "rec_ksyms");
 _Static_assert(sizeof(struct rec_map) == 72, "rec_map");
 _Static_assert(sizeof(struct rec_maps) == 24, "rec_maps");
+_Static_assert(sizeof(struct rec_region) == 32, "rec_region");
+_Static_assert(sizeof(struct rec_regions) == 24, "rec_regions");
 _Static_assert(sizeof(struct rec_fd) == 24, "rec_fd");
 _Static_assert(sizeof(struct rec_fds) == 24, "rec_fds");
 _Static_assert(sizeof(struct rec_syms) == 16, "rec_syms");

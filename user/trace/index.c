@@ -122,7 +122,7 @@ static int add(struct scan *s, const struct chunk_ref *c, size_t first)
 {
 	struct trace_reader *r = s->r;
 
-	if (c->type < REC_META || c->type > REC_COST || c->flags & ~(uint32_t)REC_F_DEFLATE) {
+	if (c->type < REC_META || c->type > REC_REGIONS || c->flags & ~(uint32_t)REC_F_DEFLATE) {
 		r->info.unknown_chunks++;
 		return 0;
 	}

@@ -135,6 +135,77 @@ static void mappings_are_named_as_in_proc(void **state)
 	tb__free(b);
 }
 
+#define GUARD 0
+
+/* The recorder says what /proc/PID/maps cannot; where it did not, the layout is what there is. */
+static void places_have_a_kind(void **state)
+{
+	struct trace_builder *b = tb__open(NULL, 1);
+	static const struct {
+		uint64_t addr;
+		const char *kind, *text;
+		uint32_t tid;
+	} want[] = {
+		{ 0x2010, "data", ".data of /bin/x", 0 },
+		{ 0x2f00, "bss", ".bss of /bin/x", 0 },
+		{ 0x37ff, "bss", ".bss of /bin/x", 0 },
+		{ 0x3800, "anon_next_to_bss", "anon next to .bss of /bin/x", 0 },
+		{ 0x5010, "stack", "stack of thread 102", 102 },
+		{ 0x6010, "stack", "thread stack", 0 },
+		{ 0x8010, "heap", "[heap]", 0 },
+		{ 0x9010, "anon", "anon", 0 },
+		{ 0xa010, "file", "/dev/shm/ring", 0 },
+		{ 0xb010, "data", "/lib/y.so", 0 },
+		{ 0xc010, "stack", "[stack]", 100 },
+		{ 0xd010, "other", "[vdso]", 0 },
+		{ 0xe010, "unknown", "[unknown]", 0 },
+	};
+	struct symbols *s;
+
+	tb_map(b, 100, 0x1000, 0x2000, RX, 0, "/bin/x");
+	tb_map(b, 100, 0x2000, 0x3000, RW, 0x1000, "/bin/x");
+	tb_map(b, 100, 0x3000, 0x4000, RW, 0, "");
+	tb_map(b, 100, 0x5000, 0x5800, RW, 0, "");
+	tb_map(b, 100, 0x5f00, 0x6000, GUARD, 0, "");
+	tb_map(b, 100, 0x6000, 0x7000, RW, 0, "");
+	tb_map(b, 100, 0x8000, 0x9000, RW, 0, "[heap]");
+	tb_map(b, 100, 0x9000, 0x9800, RW, 0, "");
+	tb_map(b, 100, 0xa000, 0xb000, RW | 8, 0, "/dev/shm/ring");
+	tb_map(b, 100, 0xb000, 0xb800, RW, 0, "/lib/y.so");
+	tb_map(b, 100, 0xc000, 0xd000, RW, 0, "[stack]");
+	tb_map(b, 100, 0xd000, 0xe000, RX, 0, "[vdso]");
+	tb_region(b, 100, REC_REGION_DATA, 0x2000, 0x2e00, 0, "/bin/x");
+	tb_region(b, 100, REC_REGION_BSS, 0x2e00, 0x3800, 0, "/bin/x");
+	tb_region(b, 100, REC_REGION_STACK, 0x5000, 0x5800, 102, "");
+	assert_int_equal(tb__finish(b), 0);
+	s = load(b);
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		struct place at;
+
+		symbols__place(s, 100, want[i].addr, &at);
+		assert_string_equal(at.kind, want[i].kind);
+		assert_string_equal(at.text, want[i].text);
+		assert_int_equal(at.tid, want[i].tid);
+	}
+	symbols__free(s);
+	tb__free(b);
+}
+
+/* A table that does not fit is left out, and what it would have said falls back to the mapping. */
+static void damaged_regions_are_left_out(void **state)
+{
+	struct trace_builder *b = tb__open(NULL, 1);
+	struct symbols *s;
+
+	tb_map(b, 100, 0x3000, 0x4000, RW, 0, "");
+	tb_region(b, 100, REC_REGION_STACK, 0x4000, 0x3000, 102, ""); /* ends before it begins */
+	assert_int_equal(tb__finish(b), 0);
+	s = load(b);
+	assert_string_equal(symbols__mapping(s, 100, 0x3010), "anon");
+	symbols__free(s);
+	tb__free(b);
+}
+
 static void descriptors_of_before_have_paths(void **state)
 {
 	struct trace_builder *b = tb__open(NULL, 1);
@@ -229,6 +300,8 @@ int main(void)
 		cmocka_unit_test(user_functions_belong_to_their_process),
 		cmocka_unit_test(an_address_without_a_function_names_its_mapping),
 		cmocka_unit_test(mappings_are_named_as_in_proc),
+		cmocka_unit_test(places_have_a_kind),
+		cmocka_unit_test(damaged_regions_are_left_out),
 		cmocka_unit_test(descriptors_of_before_have_paths),
 		cmocka_unit_test(tables_that_lie_are_left_out),
 		cmocka_unit_test(unsorted_symbols_are_left_out),
