@@ -17,6 +17,14 @@ check "JSON: the kernel is this one" jq -e ".host.kernel == \"$(uname -r)\"" <<<
 check "JSON: dirty limits are facts" jq -e '.host["dirty.ratio"] != null' <<<"$json"
 check "no line is wider than 79 columns" \
 	bash -c 'awk "length > 79 { print; bad = 1 } END { exit bad }"' <<<"$text"
+check "JSON: each cause is seen, blind or not of this kernel" \
+	jq -e '.causes | .seen + (.blind | length) + (.absent | length) > 80' <<<"$json"
+check "JSON: a blind cause says what would show it" \
+	jq -e '.causes.blind | all(.id != "" and .needs != "")' <<<"$json"
+check "waits that every kernel names are not blind" \
+	jq -e '.causes.blind + [.causes.absent[] | {id: .}] | all(.id | IN("futex.wait", "io.device_service", "lock.mutex", "timer.sleep") | not)' <<<"$json"
+check "the text names the same blind causes" \
+	test "$(grep -c "^  BLIND " <<<"$text")" = "$(jq '.causes.blind | length' <<<"$json")"
 check "the disk behind a path is described" \
 	bash -c "'$flatpause' doctor --json --disk '$scratch' | jq -e '[.host | keys[] | select(startswith(\"disk.\"))] | length > 0'"
 check "a path that is not there" exits_with 1 "$flatpause" doctor --disk /no/such/path

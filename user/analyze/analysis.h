@@ -157,6 +157,9 @@ void evidence__event(struct analysis *a, const struct trace_event *ev);
 /* ---- meta.c: what the recorder wrote down about the host and itself ---- */
 int meta__load(struct analysis *a);
 
+/* ---- blind.c: says which causes the recorded kernel could not show, where it matters ---- */
+int blind__warn(struct analysis *a);
+
 /* The part of [begin, end) within a window. */
 static inline uint64_t overlap_ns(const struct window *w, uint64_t begin, uint64_t end)
 {

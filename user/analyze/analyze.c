@@ -432,6 +432,8 @@ static int conclude(struct analysis *a, const struct analyze_opts *opts)
 
 	sort_threads(a->f);
 	if (!err)
+		err = blind__warn(a);
+	if (!err)
 		err = verdict__curve(a);
 	if (!err)
 		err = io_sizes__write(&a->sizes, &a->f->sizes, &a->f->sizes_cnt);

@@ -13,6 +13,7 @@
 #include "../host/disk.h"
 #include "../log.h"
 #include "output.h"
+#include "visible.h"
 
 int collect_facts(struct facts *f, const struct recorder_opts *opts, const struct targets *t,
 		  struct disks *disks)
@@ -21,6 +22,7 @@ int collect_facts(struct facts *f, const struct recorder_opts *opts, const struc
 
 	disks->cnt = 0;
 	facts__host(f, "");
+	facts__causes(f);
 	for (size_t i = 0; i < opts->disks_cnt; i++) {
 		err = disks__add_path(disks, opts->disks[i]);
 		if (err)

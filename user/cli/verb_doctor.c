@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../capture/meta.h"
+#include "../capture/visible.h"
 #include "../host/disk.h"
 #include "../host/facts.h"
 #include "../host/features.h"
@@ -45,6 +46,7 @@ struct diagnosis {
 	struct feature features[FEATURES_MAX];
 	size_t features_cnt;
 	struct facts facts;
+	struct sight sight;	 /* no names: this kernel cannot be asked */
 	struct capture *capture; /* NULL: not even the floor works */
 };
 
@@ -92,6 +94,53 @@ static void print_hooks(const struct capture *c)
 	}
 }
 
+/* What each of them needs: a cause that nothing shows is reported as another one. */
+static void print_blind(const struct sight *s)
+{
+	char needs[512];
+
+	for (size_t i = 0; i < cause_tables_cnt; i++)
+		for (const struct cause *c = cause_tables[i]; c->id; c++) {
+			if (sight__of(s, c) != CAUSE_BLIND)
+				continue;
+			printf("  %-7s %s\n", "BLIND", c->id);
+			sight__needs(c, needs, sizeof(needs));
+			print_labelled("to see it", needs);
+		}
+}
+
+static void print_absent(const struct sight *s)
+{
+	char list[1024] = "not in this kernel: ";
+	size_t none = strlen(list), n = none;
+
+	for (size_t i = 0; i < cause_tables_cnt; i++)
+		for (const struct cause *c = cause_tables[i]; c->id; c++)
+			if (sight__of(s, c) == CAUSE_ABSENT && n < sizeof(list))
+				n += snprintf(list + n, sizeof(list) - n, "%s%s",
+					      n == none ? "" : ", ", c->id);
+	if (n > none)
+		print_wrapped(stdout, list, "  ", "  ");
+}
+
+static void print_causes(const struct sight *s)
+{
+	size_t cnt = 0, seen = 0;
+
+	printf("\ncauses\n");
+	if (!s->cnt) {
+		print_wrapped(stdout, "this kernel does not say which functions it has", "  ",
+			      "  ");
+		return;
+	}
+	for (size_t i = 0; i < cause_tables_cnt; i++)
+		for (const struct cause *c = cause_tables[i]; c->id; c++, cnt++)
+			seen += sight__of(s, c) == CAUSE_SEEN;
+	printf("  %zu of %zu can be seen on this kernel\n", seen, cnt);
+	print_blind(s);
+	print_absent(s);
+}
+
 static void print_facts(const struct facts *f)
 {
 	printf("\nfacts\n");
@@ -128,10 +177,12 @@ static int print_as_json(const struct diagnosis *d)
 {
 	json_t *hooks = d->capture ? hooks_json(d->capture) : json_array();
 
-	return print_json(json_pack("{s:i, s:{s:s, s:s}, s:b, s:o, s:o, s:o}", "schema_version", 1,
-				    "tool", "name", "flatpause", "version", FLATPAUSE_VERSION,
-				    "works", d->capture != NULL, "features", features_json(d),
-				    "hooks", hooks, "host", facts_json(&d->facts)));
+	json_t *causes = d->sight.cnt ? visible__json(&d->sight) : json_null();
+
+	return print_json(json_pack(
+		"{s:i, s:{s:s, s:s}, s:b, s:o, s:o, s:o, s:o}", "schema_version", 1, "tool", "name",
+		"flatpause", "version", FLATPAUSE_VERSION, "works", d->capture != NULL, "features",
+		features_json(d), "hooks", hooks, "causes", causes, "host", facts_json(&d->facts)));
 }
 
 static int collect(const struct doctor_opts *o, struct diagnosis *d)
@@ -169,6 +220,7 @@ static void print_text(const struct diagnosis *d)
 	print_features(d);
 	if (d->capture)
 		print_hooks(d->capture);
+	print_causes(&d->sight);
 	print_facts(&d->facts);
 	fflush(stdout);
 	if (!d->capture)
@@ -192,6 +244,8 @@ int verb_doctor(int argc, char **argv)
 	log_init("flatpause", o.debug ? LOG_DEBUG : LOG_NORMAL);
 	code = collect(&o, &d) ? FP_EXIT_FAILED : FP_EXIT_OK;
 	if (!code) {
+		/* A kernel that cannot be asked is an answer as well; what it lacks was said. */
+		visible__check(&d.sight);
 		probe_hooks(&d);
 		if (!o.json)
 			print_text(&d);
@@ -201,6 +255,7 @@ int verb_doctor(int argc, char **argv)
 			code = FP_EXIT_UNSUPPORTED;
 	}
 	capture__close(d.capture);
+	sight__free(&d.sight);
 	facts__free(&d.facts);
 	return code;
 }
