@@ -94,6 +94,7 @@ struct thread {
 	u64 sleep_ns;	  /* when it left the CPU to sleep; 0 = it did not */
 	u64 ustack_ns;	  /* the sleep whose user stack is still to be taken; 0 = none */
 	u64 run_delay_ns; /* sched_info.run_delay when it left the CPU */
+	u64 throttled;	  /* task_throttled() when it began to wait for a CPU */
 	u64 enter_ns;	  /* of the syscall that it is in; 0 = none */
 	u64 args[6];
 	u16 nr;
@@ -166,6 +167,18 @@ static __always_inline u64 completing_request(u32 tid, u8 ctx, u64 ts_ns)
 	    cpu->completing_tid != tid || ts_ns - cpu->completing_ns > COMPLETION_MAX_NS)
 		return 0;
 	return cpu->completing_rq >> 6 & 0x0fffffff;
+}
+
+/* The timer function that runs on this CPU in that context; 0 = none. */
+static __always_inline u64 expiring_timer(u8 ctx)
+{
+	struct cpu_state *cpu = this_cpu();
+
+	if (!cpu)
+		return 0;
+	if (ctx == EV_CTX_HARDIRQ)
+		return cpu->timer_hard;
+	return ctx == EV_CTX_SOFTIRQ ? cpu->timer_soft : 0;
 }
 
 /* ---- interest ---- */
@@ -387,10 +400,10 @@ static __always_inline void span_begin(u32 op, u64 ino, u32 dev, u32 value)
 	s->of[op].begin_ns = bpf_ktime_get_ns();
 }
 
-static __always_inline void emit_span(const struct span *span, u32 op, u32 tid, u64 ts_ns,
+static __always_inline void emit_span(const struct span *span, u32 op, u32 tid, u8 ctx, u64 ts_ns,
 				      u64 value)
 {
-	struct ev_span *e = ev_reserve(EV_SPAN, sizeof(*e), tid, EV_CTX_TASK, ts_ns);
+	struct ev_span *e = ev_reserve(EV_SPAN, sizeof(*e), tid, ctx, ts_ns);
 
 	if (!e)
 		return;
@@ -409,7 +422,7 @@ static __always_inline void span_end(u32 op, u64 value)
 
 	if (!s || op >= FP_SPAN_END || !s->of[op].begin_ns || recording == REC_ENDING)
 		return;
-	emit_span(&s->of[op], op, current_tid(), bpf_ktime_get_ns(), value);
+	emit_span(&s->of[op], op, current_tid(), EV_CTX_TASK, bpf_ktime_get_ns(), value);
 	s->of[op].begin_ns = 0;
 }
 

@@ -53,7 +53,15 @@ struct cpu_state {
 	__u32 completing_tid;
 	__u32 completing_ctx;
 	__u64 probing; /* > 0: we look at user memory, faults are ours */
-	__u64 pad[7];
+	/* What runs between entry and exit here; a hard interrupt comes in between a soft one. */
+	__u64 irq_ns, softirq_ns; /* begin of one that took the CPU from a followed thread, or 0 */
+	__u32 irq_tid, softirq_tid;
+	__u64 timer_hard, timer_soft; /* function of the timer that expires, 0 = none */
+	__u64 dirty_inode, dirty_ns;  /* the inode that was made dirty last here, when, by whom */
+	__u32 dirty_tid, named_tid;
+	__u32 displaced_tid, displaced_tgid; /* whom our own process took this CPU from last */
+	char displaced_comm[16];
+	__u64 pad[4];
 };
 
 /* Kernel text that belongs to tracing itself: skipped at the top of kernel stacks */

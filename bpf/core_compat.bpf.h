@@ -86,6 +86,30 @@ static __always_inline u64 rq_clock(struct task_struct *task)
 }
 
 /*
+ * How often and how long the task's CPU groups were out of quota: a number that grows whenever they
+ * are, 0 = never (or no CONFIG_CFS_BANDWIDTH). Some of both, as the time is only added when a queue
+ * is let run again, and the count at the end of a period. Both hold for throttling of queues and of
+ * tasks, which it became in 6.18.
+ */
+#define QUOTA_LEVELS 4 /* of groups within groups */
+static __always_inline u64 task_throttled(struct task_struct *task)
+{
+	struct task_group *group;
+	u64 sum = 0;
+
+	if (!bpf_core_field_exists(task->sched_task_group) ||
+	    !bpf_core_field_exists(((struct task_group *)0)->cfs_bandwidth))
+		return 0;
+	group = task->sched_task_group;
+	/* Beyond the outermost group NULL is read, which gives 0: a branch less to verify. */
+	for (int i = 0; i < QUOTA_LEVELS; i++) {
+		sum += group->cfs_bandwidth.throttled_time + group->cfs_bandwidth.nr_throttled;
+		group = group->parent;
+	}
+	return sum;
+}
+
+/*
  * The preempt count of x86 is a per-CPU variable: of its own, then in pcpu_hot with 64701838bf05
  * ("x86/percpu: Move preempt_count next to current_task"), then of its own again ("x86/preempt:
  * Move preempt count to percpu hot section", 6.15). User space finds its distance from

@@ -45,6 +45,7 @@ struct request_queue {
 
 struct backing_dev_info {
 	struct device *owner;
+	unsigned int capabilities;
 };
 
 struct bdi_writeback {
@@ -53,6 +54,7 @@ struct bdi_writeback {
 
 struct super_block {
 	u32 s_dev;
+	struct backing_dev_info *s_bdi;
 };
 
 struct inode {
@@ -95,6 +97,16 @@ struct cfs_rq {
 
 struct sched_entity {
 	struct cfs_rq *cfs_rq;
+};
+
+struct cfs_bandwidth {
+	int nr_throttled;
+	u64 throttled_time;
+};
+
+struct task_group {
+	struct task_group *parent;
+	struct cfs_bandwidth cfs_bandwidth;
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -145,6 +157,7 @@ struct task_struct {
 	u32 pid;
 	u32 tgid;
 	struct sched_entity se;
+	struct task_group *sched_task_group;
 	char comm[16];
 	struct files_struct *files;
 	struct sched_info sched_info;
@@ -215,6 +228,15 @@ struct rq_qos {
 
 struct work_struct {
 	void *func;
+};
+
+struct hrtimer {
+	void *function;
+	u8 is_soft;
+};
+
+struct timer_list {
+	void *function;
 };
 
 struct bpf_iter_meta {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* Time that reclaim takes from a thread of interest, and the faults of targets. */
+/* Time that reclaim and compaction take from a thread of interest, and the faults of targets. */
 #include "common.bpf.h"
 
-static __always_inline int reclaim_begin(u32 op)
+static __always_inline int memory_begin(u32 op)
 {
 	if (interest_of(current_tid()))
 		span_begin(op, 0, 0, 0);
 	return 0;
 }
 
-static __always_inline int reclaim_end(u32 op, u64 pages)
+static __always_inline int memory_end(u32 op, u64 pages)
 {
 	if (interest_of(current_tid()))
 		span_end(op, pages);
@@ -19,25 +19,37 @@ static __always_inline int reclaim_end(u32 op, u64 pages)
 SEC("?tp_btf/mm_vmscan_direct_reclaim_begin")
 int BPF_PROG(mm_vmscan_direct_reclaim_begin)
 {
-	return reclaim_begin(FP_SPAN_RECLAIM);
+	return memory_begin(FP_SPAN_RECLAIM);
 }
 
 SEC("?tp_btf/mm_vmscan_direct_reclaim_end")
 int BPF_PROG(mm_vmscan_direct_reclaim_end, unsigned long pages)
 {
-	return reclaim_end(FP_SPAN_RECLAIM, pages);
+	return memory_end(FP_SPAN_RECLAIM, pages);
 }
 
 SEC("?tp_btf/mm_vmscan_memcg_reclaim_begin")
 int BPF_PROG(mm_vmscan_memcg_reclaim_begin)
 {
-	return reclaim_begin(FP_SPAN_MEMCG_RECLAIM);
+	return memory_begin(FP_SPAN_MEMCG_RECLAIM);
 }
 
 SEC("?tp_btf/mm_vmscan_memcg_reclaim_end")
 int BPF_PROG(mm_vmscan_memcg_reclaim_end, unsigned long pages)
 {
-	return reclaim_end(FP_SPAN_MEMCG_RECLAIM, pages);
+	return memory_end(FP_SPAN_MEMCG_RECLAIM, pages);
+}
+
+SEC("?tp_btf/mm_compaction_begin")
+int BPF_PROG(mm_compaction_begin)
+{
+	return memory_begin(FP_SPAN_COMPACT);
+}
+
+SEC("?tp_btf/mm_compaction_end")
+int BPF_PROG(mm_compaction_end)
+{
+	return memory_end(FP_SPAN_COMPACT, 0);
 }
 
 SEC("?tp_btf/page_fault_user")

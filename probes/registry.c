@@ -5,8 +5,9 @@
 #include <string.h>
 
 const struct probe *const probes[] = {
-	&probe_wbt,  &probe_dirty,  &probe_jbd2,  &probe_mballoc,
-	&probe_file, &probe_device, &probe_futex, &probe_cpu,
+	&probe_wbt,    &probe_dirty, &probe_jbd2,   &probe_mballoc, &probe_file,
+	&probe_device, &probe_futex, &probe_cpu,    &probe_work,    &probe_interrupt,
+	&probe_timer,  &probe_lock,  &probe_memory, &probe_dirtier,
 };
 const size_t probes_cnt = sizeof(probes) / sizeof(probes[0]);
 

@@ -13,6 +13,12 @@ extern const struct probe probe_mballoc;
 extern const struct probe probe_jbd2;
 extern const struct probe probe_device;
 extern const struct probe probe_file;
+extern const struct probe probe_work; /* path.c, as all that follow */
+extern const struct probe probe_interrupt;
+extern const struct probe probe_timer;
+extern const struct probe probe_lock;
+extern const struct probe probe_memory;
+extern const struct probe probe_dirtier;
 
 extern const struct cause causes_irq[];	      /* cpu.c */
 extern const struct cause causes_throttle[];  /* wbt.c */

@@ -26,6 +26,27 @@ void record_it(struct recorded *r, int (*run)(void *))
 	record_with(r, &o);
 }
 
+void need_probe(const char *name)
+{
+	struct capture_opts o = usual_capture();
+	const struct capture_hook *h;
+	struct capture *c = NULL;
+	bool is_best = false;
+	size_t cnt = 0, i;
+
+	assert_int_equal(capture__open(&c, &o), 0);
+	h = capture__hooks(c, &cnt);
+	for (i = 0; i < cnt && strcmp(h[i].probe, name) != 0; i++)
+		;
+	assert_true(i < cnt);
+	is_best = !strcmp(h[i].rung, "best");
+	if (!is_best)
+		print_message("%s: lost on this kernel: %s\n", name, h[i].lost);
+	capture__close(c);
+	if (!is_best)
+		skip();
+}
+
 const struct told *told(const struct recorded *r)
 {
 	return r->mem;

@@ -17,37 +17,66 @@
 #include "checked.h"
 #include "user/log.h"
 
-static void wakes_of_timers_have_no_waker(void **state)
+static const struct ev_task_state *find_task(const struct recorded *r, uint32_t tid)
+{
+	size_t pos = 0;
+
+	return recorded__next(r, &pos, EV_TASK, tid);
+}
+
+/* How often `tid` was woken by a timer function whose name begins so, in that context */
+static size_t count_timer_wakes(const struct recorded *r, uint32_t tid, uint8_t ctx,
+				const char *function)
 {
 	const struct ev_wake *w;
-	struct recorded r;
-	size_t pos = 0, timers = 0;
+	size_t pos = 0, wakes = 0;
 
+	while ((w = recorded__next(r, &pos, EV_WAKE, 0)))
+		wakes += w->wakee_tid == tid && w->h.ctx == ctx && (w->flags & EV_WAKE_BY_TIMER) &&
+			 text_begins(w->cause, function);
+	return wakes;
+}
+
+static void wakes_of_timers_name_their_function(void **state)
+{
+	struct recorded r;
+
+	need_probe("timer");
 	record_it(&r, sleep_by_nanosleep);
-	while ((w = recorded__next(&r, &pos, EV_WAKE, 0)))
-		timers += w->wakee_tid == (uint32_t)told(&r)->tid && w->h.ctx == EV_CTX_HARDIRQ;
-	assert_true(timers >= 1);
+	assert_true(count_timer_wakes(&r, told(&r)->tid, EV_CTX_HARDIRQ, "hrtimer_wakeup") >= 1);
+	recorded__free(&r);
+	record_it(&r, sleep_by_socket);
+	assert_true(count_timer_wakes(&r, told(&r)->tid, EV_CTX_SOFTIRQ, "process_timeout") >= 1);
 	recorded__free(&r);
 }
 
-/* The journal's thread wakes the fsync: it is no target, and yet must be followed. */
-static void wakers_become_neighbours(void **state)
+static void wakes_of_threads_are_not_those_of_timers(void **state)
 {
-	const struct ev_task_state *t;
+	const struct ev_wake *w;
 	struct recorded r;
-	uint32_t jbd2 = 0;
 	size_t pos = 0;
 
-	if (!getenv("FLATPAUSE_EXT4"))
-		skip();
-	record_it(&r, sync_file);
-	while ((t = recorded__next(&r, &pos, EV_TASK, 0)) && !jbd2)
-		if ((t->flags & FP_TASK_KTHREAD) && !strncmp(t->comm, "jbd2/loop", 9) &&
-		    was_woken_by(&r, told(&r)->tid, t->h.tid))
-			jbd2 = t->h.tid;
-	assert_int_not_equal(jbd2, 0);
-	assert_true(recorded__count(&r, EV_SWITCH, jbd2) >= 1);
-	assert_int_equal(recorded__count(&r, EV_SYSCALL, jbd2), 0);
+	record_it(&r, sleep_by_futex);
+	assert_true(was_woken_by(&r, told(&r)->tid, told(&r)->other_tid));
+	while ((w = recorded__next(&r, &pos, EV_WAKE, told(&r)->other_tid)))
+		if (w->h.ctx == EV_CTX_TASK)
+			assert_int_equal(w->flags, 0);
+	recorded__free(&r);
+}
+
+/* A stranger that wakes a target, here the child that ends, is followed from then on. */
+static void wakers_become_neighbours(void **state)
+{
+	const struct ev_task_state *child;
+	struct recorded r;
+
+	record_it(&r, make_child);
+	assert_true(was_woken_by(&r, told(&r)->tid, told(&r)->other_tid));
+	child = find_task(&r, told(&r)->other_tid);
+	assert_non_null(child);
+	assert_int_equal(child->flags, 0);
+	assert_true(recorded__count(&r, EV_SWITCH, told(&r)->other_tid) >= 1);
+	assert_int_equal(recorded__count(&r, EV_SYSCALL, told(&r)->other_tid), 0);
 	recorded__free(&r);
 }
 
@@ -137,11 +166,8 @@ static void work_items_lead_to_who_queued_them(void **state)
 
 	if (!getenv("FLATPAUSE_EXT4"))
 		skip();
+	need_probe("work");
 	record_it(&r, sync_file);
-	if (!recorded__count(&r, EV_WORK, 0)) {
-		print_message("no workqueue tracepoints on this machine\n");
-		skip();
-	}
 	while ((queue = find_item(&r, &pos, FP_WORK_QUEUE, 0)))
 		if (text_begins(queue->func, "loop_"))
 			break;
@@ -159,14 +185,99 @@ static void work_items_lead_to_who_queued_them(void **state)
 	recorded__free(&r);
 }
 
+/* The first switch that gave `tid` a CPU that it had waited 1 ms for */
+static const struct ev_switch *long_wait(const struct recorded *r, size_t *pos, uint32_t tid)
+{
+	const struct ev_switch *s;
+
+	while ((s = recorded__next(r, pos, EV_SWITCH, 0)))
+		if (s->next_tid == tid && (s->flags & EV_SWITCH_RUN_DELAY) &&
+		    s->run_delay_ns >= 1000000)
+			return s;
+	return NULL;
+}
+
+/* A stranger that does nothing but hold the CPU has a name, and it is not said to be quota. */
+static void who_held_the_cpu_is_named(void **state)
+{
+	const struct ev_task_state *hog;
+	const struct ev_switch *s;
+	struct recorded r;
+	size_t pos = 0, waits = 0;
+
+	record_it(&r, share_a_cpu);
+	hog = find_task(&r, told(&r)->other_tid);
+	assert_non_null(hog);
+	assert_string_equal(hog->comm, HOG_NAME);
+	/* and not for its last breath, which wakes the target */
+	assert_true(hog->h.ts_ns < told(&r)->address);
+	while ((s = long_wait(&r, &pos, told(&r)->tid))) {
+		if (s->h.tid == (uint32_t)told(&r)->other_tid)
+			waits++;
+		assert_false(s->flags & EV_SWITCH_THROTTLED);
+	}
+	assert_true(waits >= 1);
+	recorded__free(&r);
+}
+
+static void waits_for_quota_are_told(void **state)
+{
+	const struct ev_switch *s;
+	struct recorded r;
+	size_t pos = 0, waits = 0;
+
+	if (!getenv("FLATPAUSE_GROUP")) {
+		print_message("no CPU group with a quota can be made here\n");
+		skip();
+	}
+	record_it(&r, run_out_of_quota);
+	while ((s = long_wait(&r, &pos, told(&r)->tid)))
+		waits += (s->flags & EV_SWITCH_THROTTLED) != 0;
+	assert_true(waits >= 2);
+	recorded__free(&r);
+}
+
+#define AGAIN_AFTER_NS 50000000
+
+/* The child is no target, and nothing but what it writes is known of it. */
+static void who_makes_an_inode_dirty_is_told(void **state)
+{
+	const struct ev_point *p;
+	struct recorded r;
+	uint64_t last_ns = 0;
+	size_t pos = 0, told_cnt = 0;
+
+	if (!getenv("FLATPAUSE_EXT4"))
+		skip();
+	need_probe("dirtier");
+	record_it(&r, let_child_sync);
+	while ((p = recorded__next(&r, &pos, EV_POINT, told(&r)->other_tid))) {
+		if (p->op != FP_POINT_INODE_DIRTY || p->id != told(&r)->ino)
+			continue;
+		assert_int_equal(p->dev, told(&r)->dev);
+		assert_true(!last_ns || p->h.ts_ns - last_ns >= AGAIN_AFTER_NS);
+		last_ns = p->h.ts_ns;
+		told_cnt++;
+	}
+	assert_true(told_cnt >= 1);
+	assert_non_null(find_task(&r, told(&r)->other_tid));
+	assert_string_equal(find_task(&r, told(&r)->other_tid)->comm, "live_followed");
+	assert_int_equal(recorded__count(&r, EV_SYSCALL, told(&r)->other_tid), 0);
+	recorded__free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(wakes_of_timers_have_no_waker),
+		cmocka_unit_test(wakes_of_timers_name_their_function),
+		cmocka_unit_test(wakes_of_threads_are_not_those_of_timers),
 		cmocka_unit_test(wakers_become_neighbours),
 		cmocka_unit_test(kernel_threads_are_followed_from_the_start),
 		cmocka_unit_test(new_kernel_threads_are_followed),
 		cmocka_unit_test(work_items_lead_to_who_queued_them),
+		cmocka_unit_test(who_held_the_cpu_is_named),
+		cmocka_unit_test(waits_for_quota_are_told),
+		cmocka_unit_test(who_makes_an_inode_dirty_is_told),
 	};
 
 	log_init("live_followed", LOG_NORMAL);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -85,10 +86,77 @@ static void fsync_has_span_and_requests(void **state)
 	recorded__free(&r);
 }
 
+#define LCB_F_WRITE 4
+
+/* One of the two threads waits for the lock of the inode while the other one holds it. */
+static void waits_for_a_lock_have_begin_and_end(void **state)
+{
+	const struct ev_span *s;
+	struct recorded r;
+	size_t pos = 0, waits = 0;
+
+	need_probe("lock");
+	record_it(&r, write_in_turn);
+	while ((s = recorded__next(&r, &pos, EV_SPAN, 0))) {
+		if (s->op != FP_SPAN_LOCK || (s->h.tid != (uint32_t)told(&r)->tid &&
+					      s->h.tid != (uint32_t)told(&r)->other_tid))
+			continue;
+		assert_int_not_equal(s->ino, 0);
+		assert_true(s->begin_ns < s->h.ts_ns);
+		/* longer than a few us, it slept */
+		waits += (s->value_lo & LCB_F_WRITE) && s->h.ts_ns - s->begin_ns > 100000;
+	}
+	assert_true(waits >= 1);
+	recorded__free(&r);
+}
+
+/* Two seconds on a CPU are never without a timer interrupt that has work to do. */
+static void interrupts_that_take_the_cpu_are_spans(void **state)
+{
+	uint64_t last_ns[FP_SPAN_END] = { 0 };
+	const struct ev_span *s;
+	struct recorded r;
+	size_t pos = 0, stolen = 0;
+
+	need_probe("interrupt");
+	record_it(&r, burn);
+	while ((s = recorded__next(&r, &pos, EV_SPAN, told(&r)->tid))) {
+		if (s->op != FP_SPAN_IRQ && s->op != FP_SPAN_SOFTIRQ)
+			continue;
+		assert_int_equal(s->h.ctx, s->op == FP_SPAN_IRQ ? EV_CTX_HARDIRQ : EV_CTX_SOFTIRQ);
+		assert_true(s->begin_ns < s->h.ts_ns && s->begin_ns >= last_ns[s->op]);
+		last_ns[s->op] = s->h.ts_ns;
+		stolen++;
+	}
+	assert_true(stolen >= 1);
+	recorded__free(&r);
+}
+
+static void compaction_is_a_span(void **state)
+{
+	const struct ev_span *s;
+	struct recorded r;
+	size_t pos = 0, spans = 0;
+
+	need_probe("memory");
+	if (access("/proc/sys/vm/compact_memory", W_OK)) {
+		print_message("this kernel does not compact memory\n");
+		skip();
+	}
+	record_it(&r, compact_memory);
+	while ((s = recorded__next(&r, &pos, EV_SPAN, told(&r)->tid)))
+		spans += s->op == FP_SPAN_COMPACT && s->begin_ns < s->h.ts_ns;
+	assert_true(spans >= 1);
+	recorded__free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fsync_has_span_and_requests),
+		cmocka_unit_test(waits_for_a_lock_have_begin_and_end),
+		cmocka_unit_test(interrupts_that_take_the_cpu_are_spans),
+		cmocka_unit_test(compaction_is_a_span),
 	};
 
 	log_init("live_spans", LOG_NORMAL);

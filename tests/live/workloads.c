@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +210,124 @@ int mount_again(void *told)
 	if (!dev || umount2(dir, 0) || mount(dev, dir, "ext4", 0, NULL))
 		return 1;
 	return sync_file(told);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void burn_for(uint64_t ns)
+{
+	uint64_t until = now_ns() + ns;
+
+	while (now_ns() < until)
+		;
+}
+
+static int stay_on_one_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	return sched_setaffinity(0, sizeof(set), &set);
+}
+
+static int rewrite_for(int fd, uint64_t ns)
+{
+	size_t size = 4 << 20;
+	char *block = calloc(1, size);
+	uint64_t until = now_ns() + ns;
+	int err = !block;
+
+	while (!err && now_ns() < until)
+		err = pwrite(fd, block, size, 0) != (ssize_t)size;
+	free(block);
+	return err;
+}
+
+static void *rewrite_too(void *arg)
+{
+	struct told *t = arg;
+
+	t->other_tid = gettid();
+	return rewrite_for(t->fd, 200000000) ? arg : NULL;
+}
+
+int write_in_turn(void *told)
+{
+	struct told *t = told;
+	void *failed = NULL;
+	pthread_t thread;
+	int err;
+
+	t->tid = gettid();
+	t->fd = open(SOME_FILE, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	if (t->fd < 0 || stay_on_one_cpu() || pthread_create(&thread, NULL, rewrite_too, t))
+		return 1;
+	err = rewrite_for(t->fd, 200000000);
+	pthread_join(thread, &failed);
+	return unlink(SOME_FILE) || err || failed;
+}
+
+int sleep_by_socket(void *told)
+{
+	struct timeval wait = { 0, SLEEP_NS / 1000 };
+	int socks[2];
+	char c;
+
+	((struct told *)told)->tid = gettid();
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, socks) ||
+	    setsockopt(socks[0], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)))
+		return 1;
+	return recv(socks[0], &c, 1, 0) != -1 || errno != EAGAIN;
+}
+
+int run_out_of_quota(void *told)
+{
+	char path[256], pid[16];
+	int fd, len = snprintf(pid, sizeof(pid), "%d", getpid());
+
+	((struct told *)told)->tid = gettid();
+	snprintf(path, sizeof(path), "%s/cgroup.procs", getenv("FLATPAUSE_GROUP"));
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || write(fd, pid, (size_t)len) != len)
+		return 1;
+	burn_for(500000000);
+	return close(fd);
+}
+
+int share_a_cpu(void *told)
+{
+	struct told *t = told;
+	pid_t pid;
+
+	t->tid = gettid();
+	if (stay_on_one_cpu())
+		return 1;
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prctl(PR_SET_NAME, HOG_NAME);
+		for (;;)
+			burn_for(1000000000);
+	}
+	t->other_tid = pid;
+	burn_for(300000000);
+	t->address = now_ns();
+	return pid < 0 || kill(pid, SIGKILL) || waitpid(pid, NULL, 0) != pid;
+}
+
+int compact_memory(void *told)
+{
+	int fd = open("/proc/sys/vm/compact_memory", O_WRONLY);
+
+	((struct told *)told)->tid = gettid();
+	return fd < 0 || write(fd, "1", 1) != 1 || close(fd);
 }
 
 static int pass(int from, int to, const char *text)

@@ -16,6 +16,7 @@ struct told {
 	int fd, fd2;
 };
 
+#define HOG_NAME  "fp-live-hog"
 #define SOME_FILE "/tmp/flatpause-live-file"
 
 int sleep_by_nanosleep(void *told);
@@ -25,8 +26,13 @@ int sleep_in_futex_forever(void *told);
 int sleep_in_pipe_forever(void *told);
 int use_files(void *told);
 int sync_file(void *told);
-int let_child_sync(void *told); /* `told` is of the child's file; other_tid is the child */
-int mount_again(void *told);	/* FLATPAUSE_LOOP at FLATPAUSE_EXT4; then as sync_file */
+int let_child_sync(void *told);	  /* `told` is of the child's file; other_tid is the child */
+int mount_again(void *told);	  /* FLATPAUSE_LOOP at FLATPAUSE_EXT4; then as sync_file */
+int write_in_turn(void *told);	  /* two threads, one file, one CPU: each waits for its lock */
+int sleep_by_socket(void *told);  /* until the receive timeout */
+int run_out_of_quota(void *told); /* in the CPU group FLATPAUSE_GROUP */
+int share_a_cpu(void *told);	  /* with HOG_NAME, other_tid, until `address` (ns) */
+int compact_memory(void *told);
 int serve_api(void *told);
 int make_threads(void *told);
 int make_threads_late(void *told);

@@ -85,7 +85,7 @@ static bool is_wanted(const struct capture *c, const struct bpf_program *p)
 		return c->opts.sample_hz != 0;
 	if (!strcmp(name, "sys_enter") || !strcmp(name, "sys_exit"))
 		return c->opts.syscalls;
-	if (!strcmp(name, "sched_waking"))
+	if (!strcmp(name, "sched_waking") || strstr(name, "timer_expire_"))
 		return c->opts.wakes;
 	if (!strncmp(bpf_program__section_name(p), "f", 1))
 		return c->opts.upper_rungs;
