@@ -281,7 +281,7 @@ static int lock_new(const struct fix_conf *conf, char path[PATH_MAX])
 
 		err = ro < 0 ? -errno : state__load(ro, path, &s);
 		log_err(0,
-			"%s is in another hand already (%s, pid %d); `flatpause fix revert %s` "
+			"%s is guarded already (%s, pid %d); `flatpause fix revert %s` "
 			"ends that",
 			conf->dir, err ? "?" : mitigation_name(s.conf.mitigation), err ? 0 : s.pid,
 			conf->dir);

@@ -16,6 +16,8 @@ static const struct verb verbs[] = {
 	{ "apply", "put a mitigation in force for a directory", fix_apply },
 	{ "status", "what is in force, and what became of each file", fix_status },
 	{ "revert", "undo; nothing is lost, nothing is left behind", fix_revert },
+	{ "prealloc", "allocate a memory file before the pause, for orchestrators that can call it",
+	  fix_prealloc },
 	{ "auto", "sweep, diagnose, apply, sweep again, verify, keep or roll back", fix_auto },
 };
 
