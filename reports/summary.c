@@ -35,6 +35,7 @@ static int add_window(struct cause_table *t, const struct finding_window *w)
 			return -ENOMEM;
 		*(w->slow ? &row->slow_ns : &row->fast_ns) += w->ledger[i].ns;
 		row->carry_over_ns += w->ledger[i].carry_over_ns;
+		row->slow_carry_over_ns += w->slow ? w->ledger[i].carry_over_ns : 0;
 	}
 	return 0;
 }
@@ -66,6 +67,9 @@ int cause_table__build(const struct findings *f, struct cause_table *t)
 		row->slow_mean_ms = mean_ms(row->slow_ns, t->slow_windows);
 		row->growth_ms = t->slow_windows ? row->slow_mean_ms - row->fast_mean_ms
 						 : row->fast_mean_ms;
+		row->carry_over_mean_ms =
+			t->slow_windows ? mean_ms(row->slow_carry_over_ns, t->slow_windows)
+					: mean_ms(row->carry_over_ns, t->fast_windows);
 		t->growth_ms += row->growth_ms;
 	}
 	if (t->cnt > 1)

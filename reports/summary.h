@@ -13,9 +13,11 @@ struct cause_row {
 	uint64_t fast_ns;  /* sums */
 	uint64_t slow_ns;
 	uint64_t carry_over_ns;
+	uint64_t slow_carry_over_ns;
 	double fast_mean_ms;
 	double slow_mean_ms;
 	double growth_ms; /* slow mean - fast mean; without slow windows: the mean of all */
+	double carry_over_mean_ms; /* of a slow window; without slow windows: of all */
 };
 
 struct cause_table {

@@ -366,6 +366,7 @@ static int say_lost(struct findings *f)
 {
 	struct finding_verdict *v = &f->verdict;
 
+	v->incomplete = true;
 	log_err(0,
 		"%.2f %% of the records were lost: no verdict; record with a larger --ring, or "
 		"judge it with a larger --max-loss",
@@ -426,7 +427,8 @@ static int analyze(struct analysis *a, const char *spec)
 	return err ? err : second_pass(a);
 }
 
-static int conclude(struct analysis *a, const struct analyze_opts *opts)
+static int conclude(struct analysis *a, const struct analyze_opts *opts,
+		    const struct findings *baseline)
 {
 	int err = note_loss(a), lost = 0;
 
@@ -442,7 +444,7 @@ static int conclude(struct analysis *a, const struct analyze_opts *opts)
 	if (!err && lost_percent(&a->f->loss) > opts->max_loss_percent)
 		lost = say_lost(a->f);
 	if (!err && !lost)
-		err = verdict__judge(a, NULL);
+		err = verdict__judge(a, baseline);
 	for (size_t i = 0; !err && !lost && i < probes_cnt; i++)
 		err = probes[i]->advise ? probes[i]->advise(a->f) : 0;
 	if (!err)
@@ -480,22 +482,43 @@ static void free_analysis(struct analysis *a)
 	findings__free(a->f);
 }
 
+/* The windows of another recording, found in the same way. */
+static int read_baseline(const struct analyze_opts *opts, struct findings **out)
+{
+	struct analyze_opts how = *opts;
+	int err;
+
+	*out = NULL;
+	if (!opts->baseline)
+		return 0;
+	how.baseline = NULL;
+	how.flames = false;
+	err = analyze__trace(opts->baseline, &how, out);
+	if (err)
+		log_err(0, "%s cannot be the baseline", opts->baseline);
+	return err == -EOVERFLOW ? -EINVAL : err;
+}
+
 int analyze__trace(const char *path, const struct analyze_opts *opts, struct findings **out)
 {
 	struct analysis a = { .want_flames = opts->flames };
+	struct findings *baseline;
 	char spec[512];
-	int err = open_trace(&a, path);
+	int err = read_baseline(opts, &baseline);
 
 	*out = NULL;
+	if (!err)
+		err = open_trace(&a, path);
 	if (!err)
 		err = analyze(&a,
 			      opts->window ? opts->window : recorded_spec(a.r, spec, sizeof(spec)));
 	if (!err)
-		err = conclude(&a, opts);
+		err = conclude(&a, opts, baseline);
 	if (!err || err == -EOVERFLOW) {
 		*out = a.f;
 		a.f = NULL;
 	}
 	free_analysis(&a);
+	findings__free(baseline);
 	return err;
 }

@@ -52,7 +52,7 @@ struct rejections {
 };
 
 /*
- * Rejects what cannot be the cause: what has less than a tenth of the growth, and would have less
+ * Rejects what cannot be the cause: what has less than 5 % of the growth, and would have less
  * than `top` if all that has no name were its own. Appends to the findings; the most relevant come
  * first in *r. 0 or -ENOMEM.
  */

@@ -2,6 +2,7 @@
 /* What people suspect first, and the number that speaks against it here. */
 #include "verdict.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -9,7 +10,8 @@
 
 #define NUM	       32
 #define UNDER_MAX      4
-#define REJECTED_SHARE 0.1 /* a tenth of the growth is a part of the story; less can be rejected */
+#define REJECTED_SHARE 0.05 /* more of the growth is a part of the story; less can be rejected */
+#define NEEDED	       5    /* of those that nothing points at, and that took no time */
 
 /* Sums over what a suspect stands for. */
 struct charge {
@@ -236,7 +238,7 @@ static bool can_reject(const struct charge *ch, const struct suspect *s,
 }
 
 static int write_down(struct findings *f, const struct charge *ch, const char *cause,
-		      const char *note)
+		      const char *note, bool alone)
 {
 	struct finding_rejected *row = FINDING_APPEND(&f->verdict.rejected,
 						      &f->verdict.rejected_cnt);
@@ -245,6 +247,8 @@ static int write_down(struct findings *f, const struct charge *ch, const char *c
 
 	if (!row || finding_set(&row->cause, cause))
 		return -ENOMEM;
+	if (alone && isdigit((unsigned char)note[0])) /* its numbers are all there are */
+		return finding_set(&row->why, note);
 	if (ch->c->kind == CONTRAST_NONE)
 		return finding_setf(&row->why, "%s of a window%s%s", say_ns(ch->sum.slow_ns, a),
 				    and, note);
@@ -265,8 +269,10 @@ static int reject(struct findings *f, const struct charge *ch, const struct susp
 	else
 		snprintf(r->brief, sizeof(r->brief), "%s%s%s", say_ns(ch->sum.slow_ns, a),
 			 note[0] ? ", " : "", note);
-	return write_down(f, ch, s->cause, note);
+	return write_down(f, ch, s->cause, note, alone);
 }
+
+_Static_assert(sizeof(suspects) / sizeof(suspects[0]) <= REJECTIONS_MAX, "each has its place");
 
 int verdict__reject(struct findings *f, const struct contrast *c, const struct contrast_row *top,
 		    struct rejections *rs)
@@ -280,8 +286,8 @@ int verdict__reject(struct findings *f, const struct contrast *c, const struct c
 			struct charge ch = charge_of(f, c, s);
 			bool first = s->is_suspicious && s->is_suspicious(&ch);
 
-			if (first == suspicious && rs->cnt < REJECTIONS_MAX &&
-			    can_reject(&ch, s, top))
+			if (first == suspicious && can_reject(&ch, s, top) &&
+			    (first || ch.sum.slow_ns >= 1000 || rs->cnt < NEEDED))
 				err = reject(f, &ch, s, rs);
 		}
 	return err;

@@ -17,6 +17,14 @@ static const char *ms(double ns, char *buf)
 	return format_ns(ns > 0 ? (uint64_t)ns : 0, buf, NUM);
 }
 
+/* What the windows are called that the evidence was taken from. */
+static const char *windows_of(const struct contrast *c)
+{
+	if (c->kind == CONTRAST_GROWTH || (c->kind == CONTRAST_BASELINE && c->own_step))
+		return "slow windows";
+	return c->kind == CONTRAST_SPIKES ? "windows that stand out" : "windows";
+}
+
 /* ---- evidence ---- */
 
 static int add_evidence(struct findings *f, const char *fmt, ...)
@@ -43,28 +51,29 @@ static int add_evidence(struct findings *f, const char *fmt, ...)
 static int list_device_evidence(struct findings *f, const struct contrast *c)
 {
 	const struct evidence *e = &c->slow;
+	const char *where = windows_of(c);
 	char a[NUM], b[NUM];
 	int err = 0;
 
 	if (e->requests)
-		err = add_evidence(f, "%u requests, %s, completed in the slow windows; worst %s",
-				   e->requests, format_bytes(e->request_bytes, a, NUM),
+		err = add_evidence(f, "%u requests, %s, completed in the %s; worst %s", e->requests,
+				   format_bytes(e->request_bytes, a, NUM), where,
 				   ms((double)e->worst_request_ns, b));
 	if (!err && e->wbt_points)
-		err = add_evidence(f, "%u wbt records in the slow windows", e->wbt_points);
+		err = add_evidence(f, "%u wbt records in the %s", e->wbt_points, where);
 	if (!err && e->dirty_pauses)
 		err = add_evidence(f, "balance_dirty_pages paused targets %u times, %s asked for",
 				   e->dirty_pauses, ms((double)e->dirty_pause_ns, a));
 	if (!err && e->allocs)
-		err = add_evidence(f, "%u block allocations by targets in the slow windows",
-				   e->allocs);
+		err = add_evidence(f, "%u block allocations by targets in the %s", e->allocs,
+				   where);
 	if (!err && e->commits)
-		err = add_evidence(f, "%u begins and ends of journal commits in the slow windows",
-				   e->commits);
+		err = add_evidence(f, "%u begins and ends of journal commits in the %s", e->commits,
+				   where);
 	if (!err && e->carry_bytes)
-		err = add_evidence(f, "up to %s dirty on %u:%u when a slow window began",
+		err = add_evidence(f, "up to %s dirty on %u:%u when one of the %s began",
 				   format_bytes(e->carry_bytes, a, NUM), e->carry_dev >> 20,
-				   e->carry_dev & 0xfffff);
+				   e->carry_dev & 0xfffff, where);
 	return err;
 }
 
@@ -85,8 +94,8 @@ static int list_evidence(struct findings *f, const struct contrast *c,
 	if (!err)
 		err = list_device_evidence(f, c);
 	if (!err && c->unknown_share > 0)
-		err = add_evidence(f, "%.1f %% of the slow windows has no name",
-				   100 * c->unknown_share);
+		err = add_evidence(f, "%.1f %% of the %s has no name", 100 * c->unknown_share,
+				   windows_of(c));
 	if (!err && f->loss.events)
 		err = add_evidence(f, "%llu of %llu records were lost (%.2f %%)",
 				   (unsigned long long)f->loss.events,
@@ -180,8 +189,7 @@ static void say_rejected(FILE *out, const struct rejections *r)
 
 static void say_seen(FILE *out, const struct contrast *c, const struct contrast_row *top)
 {
-	fprintf(out, "Seen in %u of %u %swindows.", top->seen, c->slow_cnt,
-		c->kind == CONTRAST_GROWTH || c->own_step ? "slow " : "");
+	fprintf(out, "Seen in %u of %u %s.", top->seen, c->slow_cnt, windows_of(c));
 }
 
 static void say_verdict(FILE *out, const struct findings *f, const struct contrast *c,
@@ -223,46 +231,63 @@ static void say_spikes(FILE *out, const struct findings *f)
 	fprintf(out, cnt > 1 ? "), as do %zu more." : "); once is no pattern.", cnt - 1);
 }
 
-static void say_none(FILE *out, const struct findings *f, const struct contrast *c)
+/* Over all windows of the run, whichever of them were set apart. */
+static double mean_of_all(const struct contrast *c, double slow_ns, double fast_ns)
 {
-	const struct contrast_row *first = NULL;
-	bool grew = c->kind == CONTRAST_GROWTH;
-	char a[NUM];
+	double cnt = c->slow_cnt + (double)c->fast_cnt;
 
-	if (c->kind == CONTRAST_BASELINE)
-		fprintf(out,
-			"No anomaly: the pauses are no longer than the baseline's scatter "
-			"allows, %s on average",
-			ms(c->slow_ns, a));
-	else if (grew)
-		fprintf(out,
-			"No cause: the later pauses are longer, but what was recorded of "
-			"them is not (%s on average)",
-			ms(c->slow_ns, a));
-	else
-		fprintf(out, "No anomaly: the pauses are %s, %s on average",
-			f->curve.verdict == CURVE_FLAT ? "flat" : "without a step",
-			ms(c->slow_ns, a));
+	if (c->kind == CONTRAST_BASELINE || !cnt)
+		return slow_ns;
+	return (slow_ns * c->slow_cnt + fast_ns * c->fast_cnt) / cnt;
+}
+
+static void say_largest(FILE *out, const struct contrast *c, double all_ns)
+{
+	const char *cause = NULL;
+	double most = 0;
+
 	for (size_t i = 0; i < vec__cnt(&c->rows); i++) {
 		const struct contrast_row *r = VEC_AT(&c->rows, struct contrast_row, i);
+		double ns = mean_of_all(c, r->slow_ns, r->fast_ns);
 
-		if (!first || r->slow_ns > first->slow_ns)
-			first = r;
+		if (ns > most) {
+			most = ns;
+			cause = r->cause;
+		}
 	}
-	if (first && c->slow_ns > 0) {
-		fprintf(out, ", %.0f %% of it ", 100 * first->slow_ns / c->slow_ns);
-		say_cause(out, first->cause);
+	if (!cause || all_ns <= 0)
+		return;
+	fprintf(out, ", %.0f %% of it ", 100 * most / all_ns);
+	say_cause(out, cause);
+}
+
+static void say_none(FILE *out, const struct findings *f, const struct contrast *c)
+{
+	double all_ns = mean_of_all(c, c->slow_ns, c->fast_ns);
+
+	if (c->kind == CONTRAST_BASELINE)
+		fprintf(out, "No anomaly: the pauses are within the baseline's scatter");
+	else if (c->kind == CONTRAST_GROWTH)
+		fprintf(out, "No cause: the later pauses are longer, but what was recorded of "
+			     "them is not");
+	else
+		fprintf(out, "No anomaly: the pauses are %s",
+			f->curve.verdict == CURVE_FLAT ? "flat" : "without a step");
+	if (all_ns > 0) {
+		char a[NUM];
+
+		fprintf(out, ", %s on average", ms(all_ns, a));
+		say_largest(out, c, all_ns);
 	}
 	fputc('.', out);
 	say_spikes(out, f);
 }
 
-static void say_incomplete(FILE *out, const struct finding_verdict *v)
+static void say_incomplete(FILE *out, const struct contrast *c, const struct finding_verdict *v)
 {
 	if (v->incomplete)
 		fprintf(out, " Incomplete: %.1f %% of the %s has no name.", 100 * v->unknown_share,
-			v->basis == VERDICT_NONE || v->basis == VERDICT_HELD ? "windows"
-									     : "slow windows");
+			windows_of(c));
 }
 
 int verdict__say(struct analysis *a, const struct contrast *c, const struct contrast_row *top,
@@ -280,7 +305,7 @@ int verdict__say(struct analysis *a, const struct contrast *c, const struct cont
 		say_verdict(out, f, c, top, r);
 	else
 		say_none(out, f, c);
-	say_incomplete(out, &f->verdict);
+	say_incomplete(out, c, &f->verdict);
 	err = fclose(out) ? -ENOMEM : finding_set(&f->verdict.text, text);
 	free(text);
 	return err ? err : list_evidence(f, c, top);

@@ -22,7 +22,9 @@
 struct diagnose_opts {
 	bool json;
 	bool json_schema;
+	bool strict;
 	const char *window;
+	const char *baseline;
 	double max_loss_percent;
 };
 
@@ -32,17 +34,27 @@ static const struct param diagnose_params[] = {
 	      "print the schema of the JSON and end"),
 	PARAM(struct diagnose_opts, window, "window", 0, PARAM_STRING, "HOW",
 	      "auto, mark, api, reported, file:GLOB or exec (as recorded)"),
+	PARAM(struct diagnose_opts, baseline, "baseline", 0, PARAM_STRING, "FILE",
+	      "a trace whose pauses are normal: what differs from it is explained"),
 	PARAM(struct diagnose_opts, max_loss_percent, "max-loss", 0, PARAM_PERCENT, "PERCENT",
-	      "lost events above which there is no verdict (1)"),
+	      "lost records above which there is no verdict (1)"),
+	PARAM(struct diagnose_opts, strict, "strict", 0, PARAM_FLAG, NULL,
+	      "exit 5 where more than 2 % of the slow windows' time has no name"),
 	{ 0 },
 };
 
 static const struct params_spec diagnose_spec = {
 	.verb = "diagnose",
-	.summary = "Says why the pauses in a trace are long, what it is not, and what to do.\n"
-		   "Exit status: 0 answered, 1 failed, 2 usage, 6 too much was lost for a verdict.",
-	.usage = "flatpause diagnose RUN.fpt [--json] [--window HOW]",
+	.summary =
+		"Says why the pauses in a trace are long, what it is not, and what to do.\n"
+		"A cause is named where some windows are slow and others are not, where the\n"
+		"pauses exceed a baseline's, or where all of them are a quarter of a second or\n"
+		"more and mostly stalls; else the verdict is \"none\".\n"
+		"Exit status: 0 answered, 1 failed, 2 usage, 5 incomplete (--strict), 6 too much\n"
+		"was lost for a verdict.",
+	.usage = "flatpause diagnose RUN.fpt [--json] [--window HOW] [--baseline FILE]",
 	.examples = "  flatpause diagnose run.fpt\n"
+		    "  flatpause diagnose slow.fpt --baseline fast.fpt\n"
 		    "  flatpause diagnose run.fpt --json | jq .verdict\n"
 		    "  flatpause diagnose run.fpt --window 'file:*memory.bin'\n",
 	.params = diagnose_params,
@@ -115,79 +127,34 @@ static void print_curve(const struct findings *f, const struct style *s)
 		printf("  ... and %zu more (--json has all)\n", f->windows_cnt - MAX_WINDOWS);
 }
 
-struct mean {
-	const char *cause;
-	double slow_ns, fast_ns, carry_ns;
-};
-
-static struct mean *mean_of(struct mean *m, size_t *cnt, size_t max, const char *cause)
+static void print_row(const struct cause_row *r, bool contrast)
 {
-	for (size_t i = 0; i < *cnt; i++)
-		if (!strcmp(m[i].cause, cause))
-			return &m[i];
-	if (*cnt == max)
-		return NULL;
-	m[*cnt] = (struct mean){ .cause = cause };
-	return &m[(*cnt)++];
+	char ns[32];
+	double ms = contrast ? r->slow_mean_ms : r->growth_ms;
+
+	printf("  %-28s %10s", r->cause, format_ns((uint64_t)(ms * 1e6), ns, sizeof(ns)));
+	if (contrast)
+		printf(" %11s", format_ns((uint64_t)(r->fast_mean_ms * 1e6), ns, sizeof(ns)));
+	if (r->carry_over_mean_ms > 0)
+		printf(" %11s", format_ns((uint64_t)(r->carry_over_mean_ms * 1e6), ns, sizeof(ns)));
+	putchar('\n');
 }
 
-static int compare_means(const void *x, const void *y)
+static int print_ledger(const struct findings *f, const struct style *s)
 {
-	const struct mean *a = x, *b = y;
-	double d = b->slow_ns - b->fast_ns - a->slow_ns + a->fast_ns;
+	struct cause_table t;
+	int err = cause_table__build(f, &t);
+	bool contrast = t.slow_windows && t.fast_windows;
 
-	return d > 0 ? 1 : d < 0 ? -1 : strcmp(a->cause, b->cause);
-}
-
-static size_t collect_means(const struct findings *f, struct mean *m, size_t max, size_t *slow,
-			    size_t *fast)
-{
-	size_t cnt = 0;
-
-	*slow = *fast = 0;
-	for (size_t i = 0; i < f->windows_cnt; i++)
-		f->windows[i].slow ? ++*slow : ++*fast;
-	for (size_t i = 0; i < f->windows_cnt; i++) {
-		const struct finding_window *w = &f->windows[i];
-		bool counts_slow = w->slow || !*slow;
-
-		for (size_t k = 0; k < w->ledger_cnt; k++) {
-			struct mean *r = mean_of(m, &cnt, max, w->ledger[k].cause);
-
-			if (!r)
-				continue;
-			if (counts_slow) {
-				r->slow_ns += w->ledger[k].ns / (double)(*slow ?: *fast);
-				r->carry_ns += w->ledger[k].carry_over_ns /
-					       (double)(*slow ?: *fast);
-			} else {
-				r->fast_ns += w->ledger[k].ns / (double)*fast;
-			}
-		}
-	}
-	qsort(m, cnt, sizeof(*m), compare_means);
-	return cnt;
-}
-
-static void print_ledger(const struct findings *f, const struct style *s)
-{
-	struct mean m[64];
-	size_t slow, fast, cnt = collect_means(f, m, 64, &slow, &fast);
-	char a[32], b[32], c[32];
-
-	if (slow && fast)
-		printf("\n%sledger%s, mean per window %15s %11s %11s\n", s->bold, s->off, "slow",
-		       "fast", "carry-over");
-	else
-		printf("\n%sledger%s, mean per window %15s %23s\n", s->bold, s->off, "all",
-		       "carry-over");
-	for (size_t i = 0; i < cnt && i < MAX_CAUSES; i++)
-		printf("  %-28s %10s %11s %11s\n", m[i].cause,
-		       format_ns((uint64_t)m[i].slow_ns, a, sizeof(a)),
-		       slow && fast ? format_ns((uint64_t)m[i].fast_ns, b, sizeof(b)) : "",
-		       m[i].carry_ns >= 1 ? format_ns((uint64_t)m[i].carry_ns, c, sizeof(c)) : "");
-	if (cnt > MAX_CAUSES)
-		printf("  ... and %zu smaller ones\n", cnt - MAX_CAUSES);
+	if (!err && t.cnt)
+		printf("\n%sledger%s, mean per window %15s%s %11s\n", s->bold, s->off,
+		       contrast ? "slow" : "all", contrast ? "        fast" : "", "carry-over");
+	for (size_t i = 0; !err && i < t.cnt && i < MAX_CAUSES; i++)
+		print_row(&t.rows[i], contrast);
+	if (!err && t.cnt > MAX_CAUSES)
+		printf("  ... and %zu smaller ones\n", t.cnt - MAX_CAUSES);
+	cause_table__free_inside(&t);
+	return err;
 }
 
 static void print_rejected(const struct findings *f, const struct style *s)
@@ -256,29 +223,29 @@ static void print_advice(const struct findings *f, const struct style *s)
 	}
 }
 
-static void print_findings(const struct findings *f)
+static int print_findings(const struct findings *f)
 {
 	struct style s = pick_style();
+	int err;
 
 	print_verdict(f, &s);
 	print_curve(f, &s);
-	print_ledger(f, &s);
+	err = print_ledger(f, &s);
+	if (err)
+		return err;
 	print_rejected(f, &s);
 	print_lists(f, &s);
 	print_advice(f, &s);
 	print_recording(f, &s);
+	return 0;
 }
 
 /* ---- the verb ---- */
 
 static int output(const struct findings *f, const struct diagnose_opts *opts)
 {
-	int err = 0;
+	int err = opts->json ? findings__write_json(stdout, f) : print_findings(f);
 
-	if (opts->json)
-		err = findings__write_json(stdout, f);
-	else
-		print_findings(f);
 	if (!err && (fflush(stdout) || ferror(stdout)))
 		err = -EIO;
 	if (err && errno != EPIPE)
@@ -286,13 +253,28 @@ static int output(const struct findings *f, const struct diagnose_opts *opts)
 	return err;
 }
 
+static int diagnose(const char *path, const struct diagnose_opts *opts)
+{
+	const struct analyze_opts how = { .window = opts->window,
+					  .baseline = opts->baseline,
+					  .max_loss_percent = opts->max_loss_percent };
+	struct findings *f = NULL;
+	int err = analyze__trace(path, &how, &f), code;
+
+	code = err == -EOVERFLOW ? FP_EXIT_LOST : err ? FP_EXIT_FAILED : FP_EXIT_OK;
+	if (f && output(f, opts))
+		code = FP_EXIT_FAILED;
+	else if (f && !code && opts->strict && f->verdict.incomplete)
+		code = FP_EXIT_INCONCLUSIVE;
+	findings__free(f);
+	return code;
+}
+
 int verb_diagnose(int argc, char **argv)
 {
 	struct diagnose_opts opts = { .max_loss_percent = 1 };
-	struct analyze_opts how = { 0 };
 	struct params_result res;
-	struct findings *f = NULL;
-	int err = params__parse(&diagnose_spec, argc, argv, &opts, &res), lost;
+	int err = params__parse(&diagnose_spec, argc, argv, &opts, &res);
 
 	if (err)
 		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
@@ -302,14 +284,5 @@ int verb_diagnose(int argc, char **argv)
 		log_err(0, "diagnose: give one trace; see --help");
 		return FP_EXIT_USAGE;
 	}
-	how.window = opts.window;
-	how.max_loss_percent = opts.max_loss_percent;
-	err = analyze__trace(res.rest.v[0], &how, &f);
-	lost = err == -EOVERFLOW;
-	if (f && output(f, &opts))
-		err = -EIO;
-	findings__free(f);
-	if (lost && err != -EIO)
-		return FP_EXIT_LOST;
-	return err ? FP_EXIT_FAILED : FP_EXIT_OK;
+	return diagnose(res.rest.v[0], &opts);
 }

@@ -71,8 +71,10 @@ static void verdict_comes_first(void **state)
 	assert_null(strstr(text, "INCOMPLETE"));
 	assert_null(strstr(text, "p = 0.0000"));
 	assert_null(strstr(text, "inf"));
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		assert_true(strlen(line) < 80);
+		assert_true(line[strlen(line) - 1] != ' ');
+	}
 	tb__free(b);
 }
 
@@ -167,6 +169,67 @@ static void too_much_lost(void **state)
 	tb__free(b);
 }
 
+/* All windows alike: how long is too long is what another recording can tell. */
+static void baseline_is_held_against(void **state)
+{
+	struct trace_builder *fast = tb__open(NULL, 4), *slow = tb__open(NULL, 4);
+
+	for (int k = 0; k < 2; k++) {
+		struct trace_builder *b = k ? slow : fast;
+
+		story_begin(b);
+		for (int i = 1; i <= 6; i++)
+			story_fsync(b, i * SECOND, (k ? 120 + i : 15) * TB_MS, WBT_SLEEP);
+		tb_at(b, 7 * SECOND);
+		assert_int_equal(tb__finish(b), 0);
+	}
+	assert_int_equal(DIAGNOSE(text, (char *)tb__path(slow)), FP_EXIT_OK);
+	assert_int_equal(strncmp(text, "none", 4), 0);
+	assert_int_equal(
+		DIAGNOSE(text, "--baseline", (char *)tb__path(fast), (char *)tb__path(slow)),
+		FP_EXIT_OK);
+	assert_int_equal(strncmp(text, "io.throttle.wbt", 15), 0);
+	assert_non_null(strstr(text, "of the difference"));
+	assert_non_null(strstr(text, "those of the baseline (12"));
+	assert_int_equal(
+		DIAGNOSE(text, "--baseline", (char *)tb__path(slow), (char *)tb__path(fast)),
+		FP_EXIT_OK);
+	assert_int_equal(strncmp(text, "none", 4), 0);
+	assert_int_equal(DIAGNOSE(text, "--baseline", "/dev/null", (char *)tb__path(slow)),
+			 FP_EXIT_FAILED);
+	tb__free(fast);
+	tb__free(slow);
+}
+
+/* One record is lost in a slow window: little of all, but what lay there has no name. */
+static void strict_wants_names(void **state)
+{
+	struct trace_builder *b = sweep(0), *dark = tb__open(NULL, 4);
+
+	assert_int_equal(tb__finish(b), 0);
+	assert_int_equal(DIAGNOSE(text, "--strict", (char *)tb__path(b)), FP_EXIT_OK);
+	assert_null(strstr(text, "incomplete"));
+	story_begin(dark);
+	for (int i = 1; i <= 8; i++) {
+		uint64_t end = story_fsync(dark, i * SECOND, (i < 3 ? 9 : 400 + i) * TB_MS,
+					   WBT_SLEEP);
+
+		tb_at(dark, end + TB_MS);
+		tb_cpu(dark, 1);
+		if (i == 5)
+			tb_lost(dark, end - 300 * TB_MS, 1);
+	}
+	tb_at(dark, 9 * SECOND);
+	assert_int_equal(tb__finish(dark), 0);
+	assert_int_equal(DIAGNOSE(text, "--strict", (char *)tb__path(dark)), FP_EXIT_INCONCLUSIVE);
+	assert_int_equal(strncmp(text, "io.throttle.wbt", 15), 0);
+	assert_non_null(strstr(text, "incomplete"));
+	assert_non_null(strstr(text, "unknown.lost"));
+	assert_int_equal(DIAGNOSE(text, (char *)tb__path(dark)), FP_EXIT_OK);
+	tb__free(b);
+	tb__free(dark);
+}
+
 static void bad_words(void **state)
 {
 	assert_int_equal(DIAGNOSE(text, "/nonexistent/run.fpt"), FP_EXIT_FAILED);
@@ -192,10 +255,16 @@ static void same_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(verdict_comes_first), cmocka_unit_test(text_is_short),
-		cmocka_unit_test(hostile_names),       cmocka_unit_test(json_sums),
-		cmocka_unit_test(cut_trace),	       cmocka_unit_test(too_much_lost),
-		cmocka_unit_test(bad_words),	       cmocka_unit_test(same_bytes),
+		cmocka_unit_test(verdict_comes_first),
+		cmocka_unit_test(text_is_short),
+		cmocka_unit_test(hostile_names),
+		cmocka_unit_test(json_sums),
+		cmocka_unit_test(cut_trace),
+		cmocka_unit_test(too_much_lost),
+		cmocka_unit_test(baseline_is_held_against),
+		cmocka_unit_test(strict_wants_names),
+		cmocka_unit_test(bad_words),
+		cmocka_unit_test(same_bytes),
 	};
 
 	setenv("NO_COLOR", "1", 1);

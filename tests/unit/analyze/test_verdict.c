@@ -166,14 +166,14 @@ static void nameless_time_clears_nobody(void **state)
 {
 	static const struct row rows[] = { { "io.throttle.wbt", 0, 260 },
 					   { "unknown.no_waker", 0, 240 },
-					   { "user.cpu", 3, 40 },
+					   { "user.cpu", 3, 24 },
 					   { 0 } };
 	struct analysis a;
 
 	begin_case(&a, 2, 8, 5, rows);
 	judge(&a);
 	assert_string_equal(a.f->verdict.cause, "io.throttle.wbt");
-	assert_null(why_not(&a, "user.cpu")); /* 7 % and the 45 % could be more than 48 % */
+	assert_null(why_not(&a, "user.cpu")); /* 4 % and the 46 % could be as much as 50 % */
 	assert_non_null(why_not(&a, "futex.contended"));
 	assert_true(a.f->verdict.incomplete);
 	assert_true(says(&a, "Incomplete: 4"));
@@ -349,6 +349,7 @@ static void spikes(void **state)
 	assert_string_equal(a.f->verdict.cause, "none");
 	assert_true(says(&a, "Window 4 of sweep 1 stands out (405 ms, most of it "));
 	assert_true(says(&a, "once is no pattern"));
+	assert_true(says(&a, ", 74.") || says(&a, ", 73.")); /* of all windows */
 	end_case(&a);
 	set_pauses(&a, (double[]){ 20, 380, 21, 400, 20, 23, 21, 22 }, 8);
 	judge(&a);
