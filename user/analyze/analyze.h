@@ -10,8 +10,8 @@
 struct analyze_opts {
 	const char *
 		window; /* "auto", "exec", "reported", "mark", "api", "file:GLOB"; NULL = as recorded */
-	const char *baseline;	 /* a trace whose pauses are normal; NULL = none */
-	bool flames;		 /* build flame_slow and flame_fast */
+	const char *baseline; /* a trace whose pauses are normal; NULL = none */
+	bool flames;	      /* build flame_slow and flame_fast */
 	double max_loss_percent; /* above it there is no verdict: -EOVERFLOW and findings without one */
 };
 
