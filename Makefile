@@ -31,7 +31,7 @@ need = $(if $(shell command -v $(1) 2>/dev/null),,$(error $(1) is missing: insta
 need_lib = $(if $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo y),,$(error the library $(1) is missing: install the package '$(2)', or run `make deps` as root))
 
 ifneq ($(filter-out clean help deps uninstall,$(or $(MAKECMDGOALS),all)),)
-ifeq ($(filter demo check,$(MAKECMDGOALS)),)
+ifeq ($(filter demo check faults,$(MAKECMDGOALS)),)
   $(call need,$(CC),gcc)
   $(call need,$(CLANG),clang)
   $(call need,$(BPFTOOL),bpftool)
@@ -70,6 +70,8 @@ FUZZ_SRCS   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 LAB_SRCS    := $(sort $(wildcard tests/lab/*.c))
 # What the lab's programs share, with messages and options as everywhere.
 LAB_SHARED  := $(sort $(wildcard tests/lab/lib/*.c)) $(FIXER_SHARED)
+# One program: what pauses and what disturbs it, for the faults that are made on purpose.
+FAULT_SRCS  := $(sort $(wildcard tests/faults/load/*.c))
 BENCH_SRCS  := $(sort $(wildcard tests/bench/*.c))
 LIVE_SRCS   := $(sort $(wildcard tests/live/live_*.c))
 LIVE_HELPER_SRCS := $(sort $(filter-out $(LIVE_SRCS),$(wildcard tests/live/*.c)))
@@ -86,7 +88,7 @@ LIVE_BINS  := $(patsubst tests/live/%.c,$(O)/live/%,$(LIVE_SRCS))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps tools tests demo check bench install uninstall clean format
+.PHONY: all help deps tools tests demo check faults bench install uninstall clean format
 
 all: $(O)/flatpause $(O)/flatpause-fixer ## build flatpause and flatpause-fixer into .output
 
@@ -109,12 +111,17 @@ check: ## install what the tests need and run them all (root, < 20 minutes)
 	$(Q)$(MAKE) --no-print-directory WERROR=1 all tools tests
 	$(Q)tests/run.sh $(O)
 
+faults: ## make every fault that is known, with its twin, and say which cause was named (root, ~ 10 minutes)
+	$(Q)tests/deps.sh build lab
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)tests/faults/faults.sh $(O)
+
 bench: ## print every figure that the README quotes (root; not a test)
 	$(Q)tests/deps.sh build lab bench
 	$(Q)$(MAKE) --no-print-directory all tools $(BENCH_BINS)
 	$(Q)tests/bench/run.sh $(O)
 
-tools: $(LAB_BINS)
+tools: $(LAB_BINS) $(O)/faults/faultload
 tests: $(UNIT_BINS) $(FUZZ_BINS) $(BENCH_BINS) $(LIVE_BINS)
 
 format: ## apply .clang-format
@@ -197,6 +204,11 @@ $(O)/lab/%: $(O)/tests/lab/%.o $(call obj,$(LAB_SHARED))
 	$(Q)mkdir -p $(@D)
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS)
+
+$(O)/faults/faultload: $(call obj,$(FAULT_SRCS) user/log.c)
+	$(Q)mkdir -p $(@D)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ -lpthread
 
 $(O)/bench/trace_speed: $(call obj,$(wildcard tests/unit/trace_builder*.c))
 

@@ -54,7 +54,7 @@ loop_of() { # the loop device that has DIR's disk, dead or alive
 			[ "$(<"$name")" = "/$DISK_NAME" ] && ! loop_is_ours "$1" "$name" && continue
 			name=${name#/sys/block/}
 			echo "/dev/${name%%/*}"
-			return
+			return 0 # in a trap a bare one gives the status from before the trap
 			;;
 		esac
 	done
