@@ -4,6 +4,7 @@
 #define FLATPAUSE_ANALYZE_ANALYSIS_H
 
 #include "../../reports/finding.h"
+#include "blame.h"
 #include "device.h"
 #include "scan.h"
 #include "stacks.h"
@@ -49,6 +50,7 @@ struct analysis {
 	struct scan scan;
 	struct timeline tl;
 	struct devices devices;
+	struct dirtiers dirtiers;
 	struct file_table *files;
 	struct vec windows;  /* struct window */
 	struct vec evidence; /* struct evidence, one per window */
@@ -83,10 +85,32 @@ const char *name_running(const struct analysis *a, const struct thread *t, const
 const char *name_sample(const struct analysis *a, const struct thread *t, const struct piece *p,
 			const struct sample *s);
 const char *name_unknown(const struct piece *p);
-const char *name_runnable(const struct piece *p);
 
-/* Whether what a thread waits for is another thread, so that the walk goes on there. */
-bool waits_for_thread(const char *cause);
+/* Runnable: by who had the CPU last, or by the quota that was used up. */
+const char *name_runnable(const struct analysis *a, const struct piece *p);
+
+/* Runnable behind thread number `tid`, 0 = the idle CPU; `by` is NULL where it is not known. */
+const char *name_occupant(const struct thread *by, uint32_t tid);
+
+/* ---- waits.c: what a wait means for the walk ---- */
+
+enum wait_kind {
+	WAIT_KEPT = 0,	  /* the cause itself */
+	WAIT_HELD = 1,	  /* the cause itself; its holder is asked what he did */
+	WAIT_HANDOFF = 2, /* it is what the other side did */
+	WAIT_DEVICE = 3,  /* it is the life of a request, or what was done to end it */
+	WAIT_COMMIT = 4,  /* it is the phase of the journal's commit */
+};
+
+/* May refine `*cause`: a futex that is a lock is a contended one. */
+enum wait_kind wait_kind_of(const struct analysis *a, const struct thread *t, const struct piece *p,
+			    const char **cause);
+
+/* The name of a wait on the path whose other side was not seen. */
+const char *unwalked_name(const char *cause);
+
+/* Waits that end when a device has done its work: some of it may be an earlier window's. */
+bool waits_for_device(const char *cause);
 
 /* ---- partition.c: the wall time of every target thread in a window ---- */
 int partition__window(struct analysis *a, uint32_t w);
@@ -96,33 +120,20 @@ void partition__fixup(void *ctx, struct thread *t, const struct seg *seg);
 
 /* ---- ledger.c: who closed the window, and what its time went to ---- */
 
-struct path_actor {
-	uint32_t tid;
-	uint64_t ns; /* of the window, on the path */
-	UT_hash_handle hh;
-};
-
-/* A futex wait that the ledger charges as such: somebody held what the path needed. */
-struct path_wait {
-	uint64_t begin, end;
-	uint32_t tid; /* the waiter */
-};
-
-struct path {
-	struct path_actor *actors; /* by tid */
-	struct vec futex_waits;	   /* struct path_wait */
-	struct tally journal;	   /* as in struct evidence */
-};
+struct path;
 
 int ledger__window(struct analysis *a, uint32_t w, const struct carry *carry, struct path *path);
-void path__free(struct path *p);
+
+/* Of a thread: its time on the path, and the longest wait of the path that it ended. */
 uint64_t path__ns(const struct path *p, uint32_t tid);
-int path__add_futex_wait(struct path *p, uint32_t tid, uint64_t begin, uint64_t end);
-/* Of [begin, end) of that thread, what is charged to a futex. */
+uint64_t path__ended_ns(const struct path *p, uint32_t tid);
+
+/* Of [begin, end) of that thread, what the ledger charges to a futex. */
 uint64_t path__futex_ns(const struct path *p, uint32_t tid, uint64_t begin, uint64_t end);
 
-/* ---- journal.c: what the journal's thread did while the path waited for it ---- */
-int journal__wait(const struct analysis *a, const struct piece *p, struct tally *journal);
+/* ---- journal.c: what the journal's thread did while the path waited for a commit ---- */
+int journal__note(struct tally *journal, const char *cause, uint64_t ns);
+int journal__not_seen(struct tally *journal, uint64_t ns);
 
 /* One line of evidence; `buf` is empty if there was no such wait. */
 void journal__say(const struct tally *journal, char *buf, size_t size);

@@ -14,6 +14,7 @@
 #include "../cli/params.h"
 #include "../log.h"
 #include "analysis.h"
+#include "critical_path.h"
 #include "curve.h"
 #include "files.h"
 #include "flames.h"
@@ -158,7 +159,7 @@ static int explain_window(struct analysis *a, struct pending *p)
 	e->carry_bytes = carry.backlog_bytes;
 	e->old_bytes = carry.old_bytes;
 	carry__free(&carry);
-	path__free(&path);
+	path__free_inside(&path);
 	return err;
 }
 
@@ -187,6 +188,23 @@ static int close_windows(struct analysis *a, bool all)
 
 /* ---- the second pass ---- */
 
+/* A bio knows the inode that its submitter is writing back. */
+static void take_io(struct analysis *a, const struct trace_event *ev)
+{
+	const struct ev_point *p = (const void *)ev->hdr;
+	struct inode_mark inode = { 0 };
+	const struct thread *t;
+
+	if (ev->hdr->kind == EV_POINT && p->op == FP_POINT_INODE_DIRTY)
+		dirtiers__note(&a->dirtiers, p->dev, p->id, p->h.tid, p->h.ts_ns, true);
+	if (ev->hdr->kind == EV_BIO) {
+		t = timeline__thread(&a->tl, ev->hdr->tid);
+		if (t && t->work)
+			inode = thread__inode_at(t, ev->hdr->ts_ns);
+	}
+	devices__event(&a->devices, ev, a->tl.keep_ns, &inode);
+}
+
 static int take(struct analysis *a, const struct trace_event *ev)
 {
 	int err = open_windows(a, ev->hdr->ts_ns);
@@ -194,7 +212,7 @@ static int take(struct analysis *a, const struct trace_event *ev)
 	if (err)
 		return err;
 	timeline__event(&a->tl, ev);
-	devices__event(&a->devices, ev, a->tl.keep_ns);
+	take_io(a, ev);
 	files__event(a, ev);
 	if (ev->hdr->kind >= EV_SAMPLE && vec__cnt(&a->pending))
 		evidence__event(a, ev);
@@ -470,6 +488,7 @@ static void free_analysis(struct analysis *a)
 	flames__free(a);
 	timeline__free(&a->tl);
 	devices__free(&a->devices);
+	dirtiers__free(&a->dirtiers);
 	files__free(a->files);
 	scan__free(&a->scan);
 	stacks__free(a->stacks);

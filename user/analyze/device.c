@@ -4,31 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
-/* Bios that are merged or split away are never seen again; damage must not fill memory either. */
-#define MAX_LIVE 65536
 /* What balance_dirty_pages said longer ago is no measure of what is dirty now. */
 #define DIRTY_FRESH_NS 1000000000ull
-
-struct place {
-	uint64_t sector;
-	uint32_t dev;
-	uint32_t zero;
-};
-
-struct bio_entry {
-	struct place at;
-	uint64_t queue_ns;
-	UT_hash_handle hh;
-};
-
-struct rq_entry {
-	uint32_t rq;
-	struct done done;
-	UT_hash_handle hh;
-};
 
 struct step {
 	uint64_t ns;
@@ -54,121 +31,6 @@ void devices__written(struct devices *d, uint32_t dev, uint64_t bytes)
 		v->written_bytes += bytes;
 }
 
-static struct bio_entry *find_bio(struct devices *d, uint32_t dev, uint64_t sector)
-{
-	struct place at = { .sector = sector, .dev = dev };
-	struct bio_entry *b = NULL;
-
-	HASH_FIND(hh, d->bios, &at, sizeof(at), b);
-	return b;
-}
-
-static void drop_bio(struct devices *d, struct bio_entry *b)
-{
-	if (!b)
-		return;
-	HASH_DEL(d->bios, b);
-	free(b);
-}
-
-static void on_bio(struct devices *d, const struct ev_bio *ev)
-{
-	struct bio_entry *b = find_bio(d, ev->dev, ev->sector);
-	struct device *v;
-
-	if (FP_ACT(ev->bio_act) == FP_BIO_MERGE) {
-		drop_bio(d, b);
-		return;
-	}
-	if (FP_ACT(ev->bio_act) != FP_BIO_QUEUE)
-		return;
-	v = OPF_OP(ev->opf) == OP_WRITE ? device_of(d, ev->dev) : NULL;
-	if (v)
-		v->queued_bytes += ev->bytes;
-	if (b) {
-		b->queue_ns = ev->h.ts_ns;
-		return;
-	}
-	if (HASH_COUNT(d->bios) >= MAX_LIVE)
-		return;
-	b = calloc(1, sizeof(*b));
-	if (!b) {
-		d->no_memory = true;
-		return;
-	}
-	b->at = (struct place){ .sector = ev->sector, .dev = ev->dev };
-	b->queue_ns = ev->h.ts_ns;
-	HASH_ADD(hh, d->bios, at, sizeof(b->at), b);
-	if (!b->hh.tbl) {
-		d->no_memory = true;
-		free(b);
-	}
-}
-
-static struct rq_entry *rq_of(struct devices *d, uint32_t rq, bool add)
-{
-	struct rq_entry *r = NULL;
-
-	HASH_FIND(hh, d->rqs, &rq, sizeof(rq), r);
-	if (r || !add || HASH_COUNT(d->rqs) >= MAX_LIVE)
-		return r;
-	r = calloc(1, sizeof(*r));
-	if (!r) {
-		d->no_memory = true;
-		return NULL;
-	}
-	r->rq = rq;
-	HASH_ADD(hh, d->rqs, rq, sizeof(r->rq), r);
-	if (r->hh.tbl)
-		return r;
-	d->no_memory = true;
-	free(r);
-	return NULL;
-}
-
-static void on_rq_begin(struct devices *d, const struct ev_rq *ev, bool issue)
-{
-	struct rq_entry *r = rq_of(d, FP_ID(ev->rq_act), true);
-	struct bio_entry *b;
-
-	if (!r)
-		return;
-	b = find_bio(d, ev->dev, ev->sector);
-	if (b || !r->done.queue_ns) {
-		r->done.queue_ns = b ? b->queue_ns : ev->h.ts_ns;
-		drop_bio(d, b);
-	}
-	r->done.dev = ev->dev;
-	r->done.bytes = ev->bytes;
-	r->done.opf = ev->opf;
-	r->done.rq = r->rq;
-	if (issue)
-		r->done.issue_ns = ev->h.ts_ns;
-}
-
-static void on_rq_complete(struct devices *d, const struct ev_rq *ev, uint64_t keep_ns)
-{
-	struct rq_entry *r = rq_of(d, FP_ID(ev->rq_act), false);
-	struct done *done;
-
-	if (!r)
-		return;
-	/* A partial completion is counted with its bytes; the request's number is free after it. */
-	if (ev->h.ts_ns >= keep_ns) {
-		done = VEC_PUSH(&d->done, struct done);
-		if (done) {
-			*done = r->done;
-			done->complete_ns = ev->h.ts_ns;
-			if (ev->bytes)
-				done->bytes = ev->bytes;
-		} else {
-			d->no_memory = true;
-		}
-	}
-	HASH_DEL(d->rqs, r);
-	free(r);
-}
-
 static void on_dirty(struct devices *d, const struct ev_dirty *ev)
 {
 	struct device *v = device_of(d, ev->dev);
@@ -179,28 +41,33 @@ static void on_dirty(struct devices *d, const struct ev_dirty *ev)
 	v->bdi_dirty_ns = ev->h.ts_ns;
 }
 
-void devices__event(struct devices *d, const struct trace_event *ev, uint64_t keep_ns)
+/* Writes that reach the device are no backlog any more. */
+static void on_bio(struct devices *d, const struct ev_bio *ev)
+{
+	struct device *v;
+
+	if (FP_ACT(ev->bio_act) != FP_BIO_QUEUE || OPF_OP(ev->opf) != OP_WRITE)
+		return;
+	v = device_of(d, ev->dev);
+	if (v)
+		v->queued_bytes += ev->bytes;
+}
+
+void devices__event(struct devices *d, const struct trace_event *ev, uint64_t keep_ns,
+		    const struct inode_mark *inode)
 {
 	const void *rec = ev->hdr;
-	const struct ev_rq *rq = rec;
 
 	switch (ev->hdr->kind) {
 	case EV_BIO:
 		on_bio(d, rec);
-		break;
+		return requests__bio(d, rec, inode);
 	case EV_DIRTY:
-		on_dirty(d, rec);
-		break;
+		return on_dirty(d, rec);
 	case EV_RQ:
-		if (FP_ACT(rq->rq_act) == FP_RQ_INSERT)
-			on_rq_begin(d, rq, false);
-		else if (FP_ACT(rq->rq_act) == FP_RQ_ISSUE)
-			on_rq_begin(d, rq, true);
-		else if (FP_ACT(rq->rq_act) == FP_RQ_COMPLETE)
-			on_rq_complete(d, rq, keep_ns);
-		break;
+		return requests__rq(d, rec, keep_ns);
 	default:
-		break;
+		return;
 	}
 }
 
@@ -231,34 +98,11 @@ void devices__trim(struct devices *d, uint64_t ns)
 
 void devices__free(struct devices *d)
 {
-	struct bio_entry *b, *b_next;
-	struct rq_entry *r, *r_next;
-
-	HASH_ITER (hh, d->bios, b, b_next)
-		drop_bio(d, b);
-	HASH_ITER (hh, d->rqs, r, r_next) {
-		HASH_DEL(d->rqs, r);
-		free(r);
-	}
+	requests__free(d);
 	vec__free(&d->done);
 }
 
 /* ---- carry-over ---- */
-
-size_t devices__done_after(const struct devices *d, uint64_t ns)
-{
-	size_t lo = 0, hi = vec__cnt(&d->done);
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (VEC_AT(&d->done, struct done, mid)->complete_ns < ns)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
 
 static bool listed(uint32_t dev, const uint32_t *devs, size_t cnt)
 {
@@ -300,8 +144,8 @@ static uint32_t busiest(const struct devices *d, uint64_t begin, uint64_t end, c
 	return best;
 }
 
-int carry__new(struct carry *c, const struct devices *d, const struct backlog *backlog,
-	       uint64_t begin_ns, uint64_t end_ns, const uint32_t *devs, size_t devs_cnt)
+int carry__new(struct carry *c, struct devices *d, const struct backlog *backlog, uint64_t begin_ns,
+	       uint64_t end_ns, const uint32_t *devs, size_t devs_cnt)
 {
 	uint64_t budget = 0;
 
@@ -314,12 +158,13 @@ int carry__new(struct carry *c, const struct devices *d, const struct backlog *b
 			budget = backlog->of[i].bytes;
 	c->backlog_bytes = budget;
 	for (size_t i = devices__done_after(d, begin_ns); i < vec__cnt(&d->done); i++) {
-		const struct done *r = VEC_AT(&d->done, struct done, i);
+		struct done *r = VEC_AT(&d->done, struct done, i);
 		struct step *s;
 		uint64_t old = 0;
 
 		if (r->complete_ns >= end_ns)
 			break;
+		r->old_bytes = r->queue_ns < begin_ns ? r->bytes : 0;
 		if (r->dev != c->dev)
 			continue;
 		if (r->queue_ns < begin_ns) {
@@ -328,6 +173,7 @@ int carry__new(struct carry *c, const struct devices *d, const struct backlog *b
 			old = r->bytes < budget ? r->bytes : budget;
 			budget -= old;
 		}
+		r->old_bytes = old;
 		c->bytes += r->bytes;
 		c->old_bytes += old;
 		s = VEC_PUSH(&c->steps, struct step);

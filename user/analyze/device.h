@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "../trace/reader.h"
+#include "kernel_work.h"
 #include "vec.h"
 
 #define DEVICES_MAX 16
@@ -36,12 +37,23 @@ struct backlog {
 	uint32_t cnt;
 };
 
-struct done { /* a completed request */
-	uint64_t queue_ns, issue_ns, complete_ns;
+#define SUBMITTERS 4
+
+/* A completed request. Its number is given to another one after that. */
+struct done {
+	uint64_t queue_ns; /* of its first bio; its own begin, where no bio was seen */
+	uint64_t getrq_ns, insert_ns, issue_ns, complete_ns; /* 0 = not seen */
+	uint64_t ino;	    /* that the first submitter was writing back; 0 = not known */
+	uint64_t old_bytes; /* of the window at hand: see carry__new() */
+	uint32_t ino_dev;
 	uint32_t dev;
 	uint32_t bytes;
 	uint32_t rq;
 	uint32_t opf;
+	uint32_t getrq_tid;
+	uint32_t submitter[SUBMITTERS]; /* earliest first */
+	uint16_t submitters;		/* 0 = no bio was seen */
+	uint16_t merged;		/* bios that came to the first one */
 };
 
 struct bio_entry;
@@ -50,13 +62,17 @@ struct rq_entry;
 struct devices {
 	struct device dev[DEVICES_MAX];
 	uint32_t cnt;
-	struct bio_entry *bios;
+	struct bio_entry *bios;	    /* by place on the device */
+	struct bio_entry *bios_end; /* by the place behind them */
+	struct bio_entry *bios_id;  /* by number */
 	struct rq_entry *rqs;
 	struct vec done; /* struct done, by completion */
 	bool no_memory;
 };
 
-void devices__event(struct devices *d, const struct trace_event *ev, uint64_t keep_ns);
+/* `inode`: what the thread of the record is writing back; its ino 0 = not known. */
+void devices__event(struct devices *d, const struct trace_event *ev, uint64_t keep_ns,
+		    const struct inode_mark *inode);
 void devices__written(struct devices *d, uint32_t dev, uint64_t bytes);
 void devices__backlog(const struct devices *d, uint64_t now_ns, struct backlog *out);
 void devices__trim(struct devices *d, uint64_t ns);
@@ -76,6 +92,14 @@ void devices__free(struct devices *d);
 /* The first request that completed at `ns` or later: an index into d->done. */
 size_t devices__done_after(const struct devices *d, uint64_t ns);
 
+/* The request with this number whose completion ended a wait at `ns`; NULL = not seen. */
+struct done *devices__completed(const struct devices *d, uint32_t rq, uint64_t ns);
+
+/* ---- requests.c: from the bio to the completion ---- */
+void requests__bio(struct devices *d, const struct ev_bio *ev, const struct inode_mark *inode);
+void requests__rq(struct devices *d, const struct ev_rq *ev, uint64_t keep_ns);
+void requests__free(struct devices *d);
+
 /* The old share of a window's waits; make one per window, ask it many times. */
 struct carry {
 	struct vec steps; /* internal: running sums by time */
@@ -86,8 +110,8 @@ struct carry {
 };
 
 /* `devs`: the devices of the window's files; without one of them the busiest is taken. */
-int carry__new(struct carry *c, const struct devices *d, const struct backlog *backlog,
-	       uint64_t begin_ns, uint64_t end_ns, const uint32_t *devs, size_t devs_cnt);
+int carry__new(struct carry *c, struct devices *d, const struct backlog *backlog, uint64_t begin_ns,
+	       uint64_t end_ns, const uint32_t *devs, size_t devs_cnt);
 uint64_t carry__ns(const struct carry *c, uint64_t a, uint64_t b);
 void carry__free(struct carry *c);
 

@@ -105,6 +105,15 @@ static struct inode_entry *inode_of(struct file_table *t, uint32_t dev, uint64_t
 	return NULL;
 }
 
+const char *files__path(const struct file_table *t, uint32_t dev, uint64_t ino)
+{
+	struct inode_key key = { .ino = ino, .dev = dev };
+	struct inode_entry *i = NULL;
+
+	HASH_FIND(hh, t->inodes, &key, sizeof(key), i);
+	return i ? i->path : "";
+}
+
 static struct inode_entry *inode_at(struct file_table *t, const char *path)
 {
 	struct inode_entry *i = NULL;
@@ -298,6 +307,7 @@ static void on_write(struct analysis *a, const struct ev_syscall *ev)
 		return;
 	i->unsynced_bytes += ev->ret;
 	devices__written(&a->devices, i->key.dev, ev->ret);
+	dirtiers__note(&a->dirtiers, i->key.dev, i->key.ino, ev->h.tid, ev->enter_ns, false);
 	/* A call that lies partly in a window has written that part of its bytes there. */
 	FOR_EACH_WINDOW_FILE(a, i, ev->enter_ns, ev->h.ts_ns, ns, f)
 	f->bytes_written += (unsigned __int128)ev->ret * ns / took;

@@ -14,6 +14,9 @@ void files__event(struct analysis *a, const struct trace_event *ev);
 /* Writes the files of a window into its finding and frees what was gathered. 0 or -ENOMEM. */
 int files__window(struct analysis *a, struct pending *p);
 
+/* The path of an inode; "" = not known. Valid until the next record. */
+const char *files__path(const struct file_table *t, uint32_t dev, uint64_t ino);
+
 /* Frees what was gathered for a window that is not to be written. */
 void files__drop(struct pending *p);
 

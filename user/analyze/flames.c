@@ -102,7 +102,7 @@ static int add_piece(struct analysis *a, struct window_flame *wf, const struct t
 		return 0;
 	case SEG_RUNNABLE:
 		key.state = FLAME_RUNNABLE;
-		key.cause = name_runnable(p);
+		key.cause = name_runnable(a, p);
 		break;
 	case SEG_BLOCKED:
 		key.state = FLAME_BLOCKED;

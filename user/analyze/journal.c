@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * A wait for a commit is named jbd2.commit_wait, whatever the journal's own thread was held up by.
- * Where that thread ended the wait, and its switches were recorded, it is told what it did in the
- * same interval: evidence beside the ledger, not a part of it.
+ * A wait for a commit is named by the phase of the commit. What the journal's thread was held up by
+ * in that phase, or whoever it waited for, is told as evidence beside the ledger.
  */
 #include "analysis.h"
 
@@ -15,34 +14,16 @@
 #define AT_WORK	 "at work"
 #define NOT_SEEN "not seen"
 
-static const char *name_of(const struct analysis *a, const struct thread *t, const struct piece *p)
+int journal__note(struct tally *journal, const char *cause, uint64_t ns)
 {
-	switch (p->kind) {
-	case SEG_RUN:
-	case SEG_RUNNABLE:
-		return AT_WORK;
-	case SEG_BLOCKED:
-		return name_blocked(a, t, p);
-	default:
-		return NOT_SEEN;
-	}
+	bool work = !strncmp(cause, "kernel.", 7) || !strncmp(cause, "cpu.", 4);
+
+	return tally__add(journal, work ? AT_WORK : cause, ns, 0);
 }
 
-int journal__wait(const struct analysis *a, const struct piece *p, struct tally *journal)
+int journal__not_seen(struct tally *journal, uint64_t ns)
 {
-	const struct thread *t = NULL;
-	struct pieces it;
-	struct piece own;
-	int err = 0;
-
-	if (p->seg->flags & SEG_BY_TASK)
-		t = timeline__thread_at(&a->tl, p->seg->detail, p->seg->end);
-	if (!t || !t->journal)
-		return tally__add(journal, NOT_SEEN, p->end - p->begin, 0);
-	pieces__begin(&it, &a->tl, t, p->begin, p->end);
-	while (!err && pieces__next(&it, &own))
-		err = tally__add(journal, name_of(a, t, &own), own.end - own.begin, 0);
-	return err;
+	return tally__add(journal, NOT_SEEN, ns, 0);
 }
 
 /* The largest row after those that were said; NULL = none. */

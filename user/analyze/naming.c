@@ -33,8 +33,14 @@ const char *name_running(const struct analysis *a, const struct thread *t, const
 	const struct cause *cause;
 
 	*sampled = false;
-	if (!p->in_kernel)
+	if (p->irq)
+		return "cpu.irq_steal";
+	if (p->spans & 1u << FP_SPAN_LOCK) /* it does not sleep: it spins */
+		return "lock.spin";
+	if (!p->in_kernel) { /* of others the syscalls are not recorded: samples tell */
+		*sampled = !t->target;
 		return "user.cpu";
+	}
 	piece__context(p, t, &ctx);
 	cause = stacks__classify(a->stacks, STACK_NONE, &ctx);
 	/* A span is exact; a syscall only says what it is probably about. */
@@ -48,6 +54,8 @@ const char *name_sample(const struct analysis *a, const struct thread *t, const 
 	struct probe_context ctx;
 	const struct cause *cause;
 
+	if (s->kstack == STACK_NONE)
+		return "user.cpu";
 	piece__context(p, t, &ctx);
 	cause = stacks__classify(a->stacks, s->kstack, &ctx);
 	return cause ? cause->id : "kernel.cpu_other";
@@ -67,28 +75,24 @@ const char *name_unknown(const struct piece *p)
 	}
 }
 
-const char *name_runnable(const struct piece *p)
+const char *name_occupant(const struct thread *by, uint32_t tid)
 {
-	switch (p->seg && p->seg->kind == SEG_RUNNABLE ? p->seg->detail : OCCUPANT_UNKNOWN) {
-	case OCCUPANT_IDLE:
+	if (!tid)
 		return "cpu.runqueue.idle_exit";
-	case OCCUPANT_SELF:
+	if (by && by->target)
 		return "cpu.runqueue.self";
-	case OCCUPANT_KTHREAD:
+	if (by && by->kthread)
 		return "cpu.runqueue.kthread";
-	case OCCUPANT_OTHER:
-		return "cpu.runqueue.other";
-	default:
-		return "cpu.runqueue";
-	}
+	return "cpu.runqueue.other";
 }
 
-bool waits_for_thread(const char *cause)
+const char *name_runnable(const struct analysis *a, const struct piece *p)
 {
-	static const char *const groups[] = { "futex.", "ipc.", "wait.", "lock.", "unknown." };
+	const struct seg *s = p->seg && p->seg->kind == SEG_RUNNABLE ? p->seg : NULL;
 
-	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		if (!strncmp(cause, groups[i], strlen(groups[i])))
-			return true;
-	return false;
+	if (!s || (s->flags & SEG_OPEN))
+		return "cpu.runqueue";
+	if (s->flags & SEG_THROTTLED)
+		return "cpu.runqueue.quota";
+	return name_occupant(timeline__thread_at(&a->tl, s->occupant, s->end), s->occupant);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Threads that waited for the path: blocked for at least half of the window, less than 1 % of it
- * on the path themselves, and released by a thread of the path, or by one that was passive itself.
- * Their waits are as long as the window because the window is, not the other way round.
+ * on the path themselves, released by a thread of the path, or by one that was passive itself, and
+ * without a wait of the path that they ended but for a hand-over. Their waits are as long as the
+ * window because the window is, not the other way round.
  */
 #include "analysis.h"
 
@@ -32,6 +33,8 @@ static uint32_t terminal_waker(const struct analysis *a, const struct thread *t,
 	}
 	return waker;
 }
+
+#define HANDOVER_NS 1000000 /* who starts or finishes something ends waits as short as this */
 
 static bool mostly_blocked(const struct finding_thread *ft, uint64_t window_ns)
 {
@@ -119,7 +122,8 @@ int passive__mark(struct analysis *a, uint32_t w, const struct path *path)
 		uint32_t row = row_of(t, w);
 
 		if (row != NO_ROW && mostly_blocked(&fw->threads[row], len) &&
-		    path__ns(path, t->tid) * 100 < len)
+		    path__ns(path, t->tid) * 100 < len &&
+		    path__ended_ns(path, t->tid) < HANDOVER_NS)
 			rel[row] = release_of(a, path, t, w);
 	}
 	for (uint32_t i = 0; i < fw->threads_cnt; i++)

@@ -92,7 +92,8 @@ static uint16_t spans_at(struct pieces *it, uint64_t ns, const struct span **sys
 static void piece_of_run(struct pieces *it, struct piece *p)
 {
 	p->spans = spans_at(it, p->begin, &p->sys, &p->end);
-	p->in_kernel = p->spans != 0;
+	p->irq = p->spans & (1u << FP_SPAN_IRQ | 1u << FP_SPAN_SOFTIRQ);
+	p->in_kernel = p->spans != 0 || it->t->kthread;
 }
 
 /* A sleep lies within one syscall and its spans as a whole; they are not cut at their edges. */

@@ -9,9 +9,6 @@
 /* TASK_DEAD, EXIT_DEAD, EXIT_ZOMBIE: the last switch of a thread */
 #define STATE_DEAD (0x80 | 0x10 | 0x20)
 
-/* A wake this little before its sleep began was stamped by a CPU whose clock is behind. */
-#define SKEW_NS 2000
-
 /* A target is made at its first record, whatever that is; others only where they are named. */
 struct thread *timeline_target(struct timeline *tl, uint32_t tid)
 {
@@ -33,7 +30,7 @@ struct thread *timeline_followed(struct timeline *tl, uint32_t tid)
 {
 	struct thread *t = timeline__thread(tl, tid);
 
-	return t && t->journal ? t : timeline_target(tl, tid);
+	return t ? t : timeline_target(tl, tid);
 }
 
 static uint64_t forward(struct timeline *tl, const struct thread *t, uint64_t ts)
@@ -52,7 +49,7 @@ void segment_append(struct timeline *tl, struct thread *t, const struct seg *seg
 
 	if (vec__cnt(&t->fixups) && tl->on_fixup && seg->end > seg->begin)
 		tl->on_fixup(tl->ctx, t, seg);
-	if (!(t->target || t->journal) || seg->end <= seg->begin || seg->end <= tl->keep_ns)
+	if (seg->end <= seg->begin || seg->end <= tl->keep_ns)
 		return;
 	s = VEC_PUSH(&t->segs, struct seg);
 	if (!s) {
@@ -99,20 +96,6 @@ struct seg segment_blocked(const struct thread *t, uint64_t end)
 			     .detail = t->wake_detail };
 }
 
-static uint32_t occupant_of(struct timeline *tl, const struct thread *t, uint32_t tid)
-{
-	const struct thread *o;
-
-	if (!tid)
-		return OCCUPANT_IDLE;
-	o = timeline__thread(tl, tid);
-	if (o && o->target)
-		return OCCUPANT_SELF;
-	if (o && o->kthread)
-		return OCCUPANT_KTHREAD;
-	return OCCUPANT_OTHER;
-}
-
 /*
  * It runs at `ts`, or ran just before, and the switch that put it on the CPU was not reported. Its
  * sleep is over with its wake; what came after that, or all of it, has no name.
@@ -121,7 +104,7 @@ static void close_missed(struct timeline *tl, struct thread *t, uint64_t ts)
 {
 	bool lost = scan__lost(tl->scan, UINT32_MAX, t->since_ns, ts);
 
-	tl->missed += !lost;
+	tl->missed += !lost && t->target;
 	if (t->kind == SEG_BLOCKED && t->wake_ns && !lost) {
 		struct seg seg = segment_blocked(t, t->wake_ns < ts ? t->wake_ns : ts);
 
@@ -193,8 +176,20 @@ static uint64_t end_of_sleep(const struct thread *t, const struct ev_switch *ev,
 	return ts - t->since_ns > delay ? ts - delay : t->since_ns;
 }
 
+static void close_runnable(struct timeline *tl, struct thread *t, const struct ev_switch *ev,
+			   uint64_t since, uint64_t ts, uint32_t cpu)
+{
+	segment_append(tl, t,
+		       &(struct seg){ .begin = since,
+				      .end = ts,
+				      .kind = SEG_RUNNABLE,
+				      .flags = ev->flags & EV_SWITCH_THROTTLED ? SEG_THROTTLED : 0,
+				      .occupant = ev->h.tid,
+				      .detail = cpu });
+}
+
 static void close_sleep(struct timeline *tl, struct thread *t, const struct ev_switch *ev,
-			uint64_t ts)
+			uint64_t ts, uint32_t cpu)
 {
 	uint64_t end = end_of_sleep(t, ev, ts);
 	struct seg seg;
@@ -205,11 +200,7 @@ static void close_sleep(struct timeline *tl, struct thread *t, const struct ev_s
 		t->flags |= SEG_IOWAIT;
 	seg = segment_blocked(t, end);
 	segment_append(tl, t, &seg);
-	segment_append(tl, t,
-		       &(struct seg){ .begin = end,
-				      .end = ts,
-				      .kind = SEG_RUNNABLE,
-				      .detail = occupant_of(tl, t, ev->h.tid) });
+	close_runnable(tl, t, ev, end, ts, cpu);
 }
 
 /* It was seen to run already. With a loss in between, all since then is uncertain. */
@@ -219,7 +210,7 @@ static void close_running_twice(struct timeline *tl, struct thread *t, uint64_t 
 	uint64_t from;
 
 	if (!lost) {
-		tl->missed++;
+		tl->missed += t->target;
 		segment_close_run(tl, t, ts);
 		return;
 	}
@@ -237,17 +228,13 @@ static void switch_in(struct timeline *tl, struct thread *t, const struct ev_swi
 	switch (t->kind) {
 	case SEG_NONE: /* nobody saw it leave: it slept since before the recording */
 		t->flags |= SEG_PRETRACE;
-		close_sleep(tl, t, ev, ts);
+		close_sleep(tl, t, ev, ts, cpu);
 		break;
 	case SEG_BLOCKED:
-		close_sleep(tl, t, ev, ts);
+		close_sleep(tl, t, ev, ts, cpu);
 		break;
 	case SEG_RUNNABLE:
-		segment_append(tl, t,
-			       &(struct seg){ .begin = t->since_ns,
-					      .end = ts,
-					      .kind = SEG_RUNNABLE,
-					      .detail = occupant_of(tl, t, ev->h.tid) });
+		close_runnable(tl, t, ev, t->since_ns, ts, cpu);
 		break;
 	case SEG_RUN:
 		close_running_twice(tl, t, ts);
@@ -267,6 +254,7 @@ void timeline_on_switch(struct timeline *tl, const struct trace_event *ev)
 	struct thread *prev = timeline_followed(tl, sw->h.tid);
 	struct thread *next = timeline_followed(tl, sw->next_tid);
 
+	cpus__switch(&tl->cpus, ev->cpu, sw, tl->keep_ns);
 	if (prev && prev != next)
 		switch_out(tl, prev, sw, ev->cpu);
 	if (next && prev != next)
@@ -283,7 +271,11 @@ void timeline_seen_running(struct timeline *tl, uint32_t tid, uint64_t ts, uint3
 {
 	struct thread *t = timeline_followed(tl, tid);
 
-	if (!t || t->snapshot_running || (t->kind != SEG_BLOCKED && t->kind != SEG_RUNNABLE) ||
+	if (t && t->snapshot_running) { /* it did not stand in the runqueue then, it ran */
+		t->snapshot_running = false;
+		t->kind = SEG_RUN;
+	}
+	if (!t || (t->kind != SEG_BLOCKED && t->kind != SEG_RUNNABLE) ||
 	    ts <= t->since_ns + SKEW_NS || scan__lost(tl->scan, UINT32_MAX, t->since_ns, ts))
 		return;
 	if (t->kind == SEG_BLOCKED && !t->wake_ns)
@@ -293,10 +285,24 @@ void timeline_seen_running(struct timeline *tl, uint32_t tid, uint64_t ts, uint3
 	t->cpu = cpu;
 }
 
+/*
+ * A neighbour that is told of again, running: it was not followed in between, so that nothing is
+ * known from its last switch on.
+ */
+void timeline_on_adopted(struct timeline *tl, struct thread *t, uint64_t ts)
+{
+	if (ts <= t->since_ns)
+		return;
+	if (t->kind != SEG_NONE)
+		close_unknown(tl, t, ts, REASON_MISSED);
+	segment_open(t, SEG_RUNNABLE, ts);
+	t->snapshot_running = true;
+}
+
 void timeline_on_wake(struct timeline *tl, const struct ev_wake *ev)
 {
 	struct thread *t = timeline_followed(tl, ev->wakee_tid);
-	uint8_t flags = SEG_WOKEN;
+	uint16_t flags = SEG_WOKEN;
 	uint32_t detail = 0;
 
 	if (!t)
@@ -304,6 +310,8 @@ void timeline_on_wake(struct timeline *tl, const struct ev_wake *ev)
 	if (ev->flags & EV_WAKE_BY_IO) {
 		flags |= SEG_BY_IO;
 		detail = FP_ID(ev->cause);
+	} else if (ev->flags & EV_WAKE_BY_TIMER) {
+		flags |= SEG_BY_TIMER;
 	} else if (ev->h.ctx == EV_CTX_TASK && ev->h.tid && ev->h.tid != t->tid) {
 		flags |= SEG_BY_TASK;
 		detail = ev->h.tid;

@@ -25,6 +25,27 @@ int tally__add(struct tally *t, const char *cause, uint64_t ns, uint64_t carry_n
 	return 0;
 }
 
+/* The window with the majority, if there is one: the weight of the others is taken off its own. */
+void tally__carry(struct tally *t, const char *cause, uint64_t ns, uint32_t window)
+{
+	for (size_t i = 0; i < vec__cnt(&t->rows); i++) {
+		struct tally_row *row = VEC_AT(&t->rows, struct tally_row, i);
+
+		if (strcmp(row->cause, cause))
+			continue;
+		row->carry_ns += ns;
+		if (row->carry_window == window) {
+			row->carry_weight += ns;
+		} else if (row->carry_weight >= ns) {
+			row->carry_weight -= ns;
+		} else {
+			row->carry_window = window;
+			row->carry_weight = ns - row->carry_weight;
+		}
+		return;
+	}
+}
+
 int tally__merge(struct tally *t, const struct tally *more)
 {
 	for (size_t i = 0; i < vec__cnt(&more->rows); i++) {
@@ -61,6 +82,7 @@ int tally__write(const struct tally *t, struct finding_share **shares, size_t *c
 			return -ENOMEM;
 		s->ns = row->ns;
 		s->carry_over_ns = row->carry_ns;
+		s->carry_over_prev_window = row->carry_window;
 	}
 	if (*cnt)
 		qsort(*shares, *cnt, sizeof(**shares), compare_shares);

@@ -10,6 +10,8 @@ struct tally_row {
 	const char *cause;
 	uint64_t ns;
 	uint64_t carry_ns;
+	uint32_t carry_window; /* most of it was left by that one */
+	uint64_t carry_weight; /* by how much more than by the others */
 };
 
 struct tally {
@@ -18,6 +20,9 @@ struct tally {
 };
 
 int tally__add(struct tally *t, const char *cause, uint64_t ns, uint64_t carry_ns);
+/* Of the row of `cause`, which is there: `ns` more were left behind by window `window`. */
+void tally__carry(struct tally *t, const char *cause, uint64_t ns, uint32_t window);
+
 int tally__merge(struct tally *t, const struct tally *more);
 void tally__free(struct tally *t);
 

@@ -20,6 +20,7 @@ static void thread__free(struct thread *t)
 		vec__free(&t->spans[i]);
 	vec__free(&t->samples);
 	vec__free(&t->fixups);
+	kernel_work__free(t->work);
 	free(t);
 }
 
@@ -27,6 +28,8 @@ void timeline__free(struct timeline *tl)
 {
 	struct thread *t, *next;
 
+	work_queue__free(&tl->queued);
+	cpus__free(&tl->cpus);
 	HASH_CLEAR(hh, tl->by_tid);
 	HASH_CLEAR(hh_last, tl->last_by_tid);
 	DL_FOREACH_SAFE(tl->threads, t, next)
@@ -36,7 +39,7 @@ void timeline__free(struct timeline *tl)
 	}
 }
 
-static struct thread *last_with(const struct timeline *tl, uint32_t tid)
+struct thread *timeline__last(const struct timeline *tl, uint32_t tid)
 {
 	struct thread *t = NULL;
 
@@ -46,7 +49,6 @@ static struct thread *last_with(const struct timeline *tl, uint32_t tid)
 
 static bool make_last(struct timeline *tl, struct thread *t)
 {
-	t->older = last_with(tl, t->tid);
 	if (t->older)
 		HASH_DELETE(hh_last, tl->last_by_tid, t->older);
 	HASH_ADD(hh_last, tl->last_by_tid, tid, sizeof(t->tid), t);
@@ -63,9 +65,10 @@ struct thread *thread__new(struct timeline *tl, uint32_t tid, uint64_t born_ns)
 	}
 	t->tid = tid;
 	t->tgid = scan__tgid(tl->scan, tid);
-	t->born_ns = born_ns;
+	t->older = timeline__last(tl, tid);
+	t->born_ns = t->older && t->older->dead_ns > born_ns ? t->older->dead_ns : born_ns;
 	t->dead_ns = UINT64_MAX;
-	t->since_ns = born_ns;
+	t->since_ns = t->born_ns;
 	HASH_ADD(hh, tl->by_tid, tid, sizeof(t->tid), t);
 	if (t->hh.tbl && make_last(tl, t)) {
 		DL_APPEND(tl->threads, t);
@@ -81,7 +84,7 @@ struct thread *thread__new(struct timeline *tl, uint32_t tid, uint64_t born_ns)
 /* Threads that are trimmed are dead, and so are all that had their tid before them. */
 static void forget(struct timeline *tl, struct thread *t)
 {
-	struct thread *last = last_with(tl, t->tid);
+	struct thread *last = timeline__last(tl, t->tid);
 
 	DL_DELETE(tl->threads, t);
 	if (last == t)
@@ -122,9 +125,10 @@ struct thread *timeline__thread(const struct timeline *tl, uint32_t tid)
 
 struct thread *timeline__thread_at(const struct timeline *tl, uint32_t tid, uint64_t ns)
 {
-	struct thread *t = last_with(tl, tid);
+	struct thread *t = timeline__last(tl, tid);
 
-	while (t && t->born_ns > ns)
+	/* At the moment in which one dies and the next is born, it is still the former. */
+	while (t && (t->born_ns > ns || (t->older && ns <= t->older->dead_ns)))
 		t = t->older;
 	return t && ns <= t->dead_ns ? t : NULL;
 }
@@ -153,6 +157,9 @@ static void end_of_life(struct timeline *tl, struct thread *t, uint64_t ts)
 	thread__kill(tl, t, end);
 }
 
+/* The parent of all kernel threads */
+#define KTHREADD 2
+
 static bool new_target(struct timeline *tl, const struct ev_task *ev)
 {
 	const struct thread *parent = timeline_target(tl, ev->h.tid);
@@ -175,6 +182,7 @@ static void on_fork(struct timeline *tl, const struct ev_task *ev)
 	t->tgid = ev->tgid;
 	t->target = target;
 	t->parent = ev->h.tid;
+	t->kthread = ev->h.tid == KTHREADD;
 	set_comm(t, ev->comm);
 	segment_open(t, SEG_RUNNABLE, ev->h.ts_ns);
 }
@@ -182,13 +190,20 @@ static void on_fork(struct timeline *tl, const struct ev_task *ev)
 static void on_task(struct timeline *tl, const struct ev_task_state *ev)
 {
 	struct thread *t = timeline__thread(tl, ev->h.tid);
+	bool target = ev->flags & FP_TASK_TARGET;
 
+	if (t && t->exit_ns && !t->target) { /* its last switch was not told */
+		end_of_life(tl, t, ev->h.ts_ns);
+		t = NULL;
+	}
 	if (!t)
 		t = thread__found(tl, ev->h.tid, ev->tgid);
 	if (!t)
 		return;
+	if (!(t->target || target) && !ev->state)
+		timeline_on_adopted(tl, t, ev->h.ts_ns);
 	t->tgid = ev->tgid;
-	t->target = t->target || (ev->flags & FP_TASK_TARGET);
+	t->target = t->target || target;
 	t->kthread = ev->flags & FP_TASK_KTHREAD;
 	t->journal = t->kthread && !strncmp(ev->comm, "jbd2/", 5);
 	set_comm(t, ev->comm);
@@ -221,10 +236,6 @@ static void on_exit_thread(struct timeline *tl, const struct ev_task *ev)
 
 	if (!t)
 		return;
-	if (!t->target) {
-		thread__kill(tl, t, ev->h.ts_ns);
-		return;
-	}
 	t->exit_ns = ev->h.ts_ns;
 	if (!t->comm[0])
 		set_comm(t, ev->comm);
@@ -238,7 +249,7 @@ static void on_exit_thread(struct timeline *tl, const struct ev_task *ev)
  */
 static void add_span(struct timeline *tl, uint32_t tid, int list, const struct span *in)
 {
-	struct thread *t = timeline_target(tl, tid);
+	struct thread *t = timeline_followed(tl, tid);
 	struct span span = *in, *s;
 
 	if (t && vec__cnt(&t->spans[list])) {
@@ -316,7 +327,7 @@ static void on_span(struct timeline *tl, const struct ev_span *ev)
 
 static void on_sample(struct timeline *tl, const struct ev_sample *ev)
 {
-	struct thread *t = timeline_target(tl, ev->h.tid);
+	struct thread *t = timeline_followed(tl, ev->h.tid);
 	struct sample *s;
 
 	if (!t || ev->h.ts_ns < tl->keep_ns)
@@ -350,7 +361,7 @@ static void on_sleep_ustack(struct timeline *tl, const struct ev_sleep_ustack *e
 
 static void on_dirty(struct timeline *tl, const struct ev_dirty *ev)
 {
-	struct thread *t = timeline_target(tl, ev->h.tid);
+	struct thread *t = timeline_followed(tl, ev->h.tid);
 
 	if (t && ev->pause_ms)
 		t->dirty_ns = ev->h.ts_ns;
@@ -376,6 +387,7 @@ static bool made_by_running_thread(const struct ev_hdr *h)
 	case EV_BIO:
 	case EV_RQ:
 	case EV_WAKE:
+	case EV_WORK:
 		return h->ctx == EV_CTX_TASK;
 	case EV_OPEN:
 	case EV_PATH:
@@ -427,6 +439,10 @@ void timeline__event(struct timeline *tl, const struct trace_event *ev)
 		return on_sleep_ustack(tl, rec);
 	case EV_DIRTY:
 		return on_dirty(tl, rec);
+	case EV_WORK:
+		return timeline_on_work(tl, rec);
+	case EV_POINT:
+		return timeline_on_point(tl, rec);
 	default:
 		return;
 	}
@@ -448,6 +464,7 @@ static void trim_thread(struct thread *t, uint64_t ns)
 	for (n = 0; n < vec__cnt(&t->samples) && VEC_AT(&t->samples, struct sample, n)->ts_ns < ns;)
 		n++;
 	vec__drop(&t->samples, n);
+	kernel_work__trim(t->work, ns);
 }
 
 void timeline__trim(struct timeline *tl, uint64_t ns)
@@ -457,6 +474,7 @@ void timeline__trim(struct timeline *tl, uint64_t ns)
 	if (ns <= tl->keep_ns)
 		return;
 	tl->keep_ns = ns;
+	cpus__trim(&tl->cpus, ns);
 	DL_FOREACH_SAFE(tl->threads, t, next)
 	{
 		if (t->dead_ns != UINT64_MAX && t->dead_ns <= ns) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The threads of a trace in time: for every thread of a target (and for a journal's, which they may
- * wait for) a list of segments (running, runnable, blocked, unknown) without gaps, the syscalls and spans that lie over them, and the
- * samples. Fed record by record; what ended before the oldest window that is still of interest is
- * dropped, so that memory is bounded by what lives and one window.
+ * The threads of a trace in time: for every thread that was followed (targets, kernel threads, and
+ * neighbours that woke one) a list of segments (running, runnable, blocked, unknown) without gaps,
+ * the syscalls and spans that lie over them, the samples, and what kernel threads work on. Fed
+ * record by record; what ended before the oldest window that is still of interest is dropped, so
+ * that memory is bounded by what lives and one window.
  */
 #ifndef FLATPAUSE_ANALYZE_TIMELINE_H
 #define FLATPAUSE_ANALYZE_TIMELINE_H
@@ -11,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "../trace/reader.h"
+#include "kernel_work.h"
 #include "scan.h"
 #include "stacks.h"
 #include "vec.h"
@@ -27,13 +29,15 @@ enum seg_kind {
 };
 
 /* seg.flags */
-#define SEG_IOWAIT   1
-#define SEG_DIRTY    2	/* begins at a balance_dirty_pages pause */
-#define SEG_WOKEN    4	/* a wake was seen */
-#define SEG_BY_TASK  8	/* `detail` is the thread that woke it */
-#define SEG_BY_IO    16 /* `detail` is the request whose completion woke it */
-#define SEG_OPEN     32 /* not over yet */
-#define SEG_PRETRACE 64 /* began before the recording */
+#define SEG_IOWAIT    1
+#define SEG_DIRTY     2	  /* begins at a balance_dirty_pages pause */
+#define SEG_WOKEN     4	  /* a wake was seen */
+#define SEG_BY_TASK   8	  /* `detail` is the thread that woke it */
+#define SEG_BY_IO     16  /* `detail` is the request whose completion woke it */
+#define SEG_OPEN      32  /* not over yet */
+#define SEG_PRETRACE  64  /* began before the recording */
+#define SEG_BY_TIMER  128 /* a timer function woke it */
+#define SEG_THROTTLED 256 /* runnable, but its group was out of CPU quota */
 
 enum seg_reason { /* seg.detail of SEG_UNKNOWN */
 		  REASON_LOST = 1,
@@ -41,22 +45,17 @@ enum seg_reason { /* seg.detail of SEG_UNKNOWN */
 		  REASON_PRETRACE = 3,
 };
 
-enum occupant { /* seg.detail of SEG_RUNNABLE: who had the CPU until it got it */
-		OCCUPANT_UNKNOWN = 0,
-		OCCUPANT_IDLE = 1,
-		OCCUPANT_SELF = 2,
-		OCCUPANT_KTHREAD = 3,
-		OCCUPANT_OTHER = 4,
-};
-
 struct seg {
 	uint64_t begin, end;
-	uint32_t kstack; /* of a SEG_BLOCKED: index into stacks */
+	union {
+		uint32_t kstack;   /* of a SEG_BLOCKED: index into stacks */
+		uint32_t occupant; /* of a SEG_RUNNABLE: who had the CPU last; 0 = idle */
+	};
 	uint32_t ustack;
-	uint32_t detail; /* SEG_RUN: the CPU; else as said above */
+	uint32_t detail; /* SEG_RUN, SEG_RUNNABLE: the CPU; else as said above */
+	uint16_t flags;
 	uint8_t kind;
-	uint8_t flags;
-	uint16_t pad;
+	uint8_t pad;
 };
 
 /* List 0 holds the syscalls of a thread, list n the spans of enum fp_span n. */
@@ -91,7 +90,7 @@ struct thread {
 	char comm[FP_COMM_LEN];
 	bool target;
 	bool kthread;
-	bool journal;	  /* jbd2's own thread: followed like a target, though nobody's */
+	bool journal;	  /* jbd2's own thread */
 	uint64_t born_ns; /* the recording's start, where that is not known */
 	uint64_t dead_ns; /* UINT64_MAX while it lives */
 	uint64_t exit_ns; /* sched_process_exit; it still runs a little */
@@ -99,21 +98,22 @@ struct thread {
 	/* the segment that is open now */
 	enum seg_kind kind;
 	bool snapshot_running; /* the snapshot found it on a runqueue */
-	uint8_t flags;
+	uint16_t flags;
 	uint32_t kstack;
 	uint32_t cpu;
 	uint64_t since_ns;
 	uint64_t wake_ns; /* 0 = none seen */
 	uint32_t wake_detail;
-	uint8_t wake_flags;
-	uint64_t early_wake_ns; /* a wake while it still ran */
+	uint16_t wake_flags;
+	uint16_t early_flags;
 	uint32_t early_detail;
-	uint8_t early_flags;
-	uint64_t dirty_ns; /* of the last balance_dirty_pages pause */
+	uint64_t early_wake_ns; /* a wake while it still ran */
+	uint64_t dirty_ns;	/* of the last balance_dirty_pages pause */
 	struct vec segs;
 	struct vec spans[SPAN_LISTS];
 	struct vec samples;
 	struct vec fixups;
+	struct kernel_work *work;   /* NULL = it did none */
 	uint32_t row, row_window;   /* where the partition of window row_window - 1 has it */
 	struct thread *prev, *next; /* all threads, dead ones until they are out of every window */
 	struct thread *older;	    /* the one that had the same tid before it */
@@ -130,6 +130,8 @@ struct timeline {
 	struct thread *by_tid;
 	struct thread *last_by_tid;
 	struct thread *threads;
+	struct work_queue queued;
+	struct cpus cpus;
 	/* A blocked segment of a thread with fixups is complete. */
 	void (*on_fixup)(void *ctx, struct thread *t, const struct seg *seg);
 	void *ctx;
@@ -148,8 +150,9 @@ void timeline__event(struct timeline *tl, const struct trace_event *ev);
 /* Forgets what ended before `ns`. */
 void timeline__trim(struct timeline *tl, uint64_t ns);
 
-/* The living thread with this tid, or the one that had it at `ns`; NULL = none. */
+/* The living thread with this tid, the last that had it, or who had it at `ns`; NULL = none. */
 struct thread *timeline__thread(const struct timeline *tl, uint32_t tid);
+struct thread *timeline__last(const struct timeline *tl, uint32_t tid);
 struct thread *timeline__thread_at(const struct timeline *tl, uint32_t tid, uint64_t ns);
 
 /* The open segment up to tl->now_ns; false if there is none. */
@@ -161,7 +164,8 @@ struct piece {
 	uint64_t begin, end;
 	enum seg_kind kind; /* SEG_NONE: the thread did not exist */
 	uint32_t reason;    /* of SEG_UNKNOWN */
-	bool in_kernel;	    /* of SEG_RUN: inside a syscall or span */
+	bool in_kernel; /* of SEG_RUN: inside a syscall, span or interrupt, or a kernel thread */
+	bool irq;	/* of SEG_RUN: an interrupt had the CPU */
 	const struct seg *seg;
 	const struct span *sys; /* the syscall around it, NULL = none */
 	uint16_t spans;		/* bit n: inside a span of list n */

@@ -5,6 +5,9 @@
 
 #include "timeline.h"
 
+/* A record this little before another that must have come first: the clock of its CPU is behind. */
+#define SKEW_NS 2000
+
 #include <utlist.h>
 
 /* NULL on no memory (noted in tl). */
@@ -17,7 +20,7 @@ void thread__kill(struct timeline *tl, struct thread *t, uint64_t ts);
 /* A target is made at its first record, whatever that is; NULL for any other thread. */
 struct thread *timeline_target(struct timeline *tl, uint32_t tid);
 
-/* The same for a thread whose segments are kept: a target's, or a journal's. */
+/* The same for any thread that is followed: what is no target was told of when that began. */
 struct thread *timeline_followed(struct timeline *tl, uint32_t tid);
 
 /* Adds a complete segment to the list of such a thread; empty and outdated ones are dropped. */
@@ -32,6 +35,7 @@ struct seg segment_blocked(const struct thread *t, uint64_t end);
 
 void timeline_on_switch(struct timeline *tl, const struct trace_event *ev);
 void timeline_on_wake(struct timeline *tl, const struct ev_wake *ev);
+void timeline_on_adopted(struct timeline *tl, struct thread *t, uint64_t ts);
 void timeline_seen_running(struct timeline *tl, uint32_t tid, uint64_t ts, uint32_t cpu);
 
 #endif

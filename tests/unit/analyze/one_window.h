@@ -9,7 +9,7 @@
 
 static inline struct trace_builder *begin(void)
 {
-	struct trace_builder *b = tb__open(NULL, 2);
+	struct trace_builder *b = tb__open(NULL, 4);
 
 	tb_thread(b, 10, 10, "vmm", FP_TASK_TARGET);
 	tb_at(b, 100 * MS);

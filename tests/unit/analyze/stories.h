@@ -149,6 +149,30 @@ static inline uint64_t blocked_ns(const struct finding_thread *t, const char *ca
 	return 0;
 }
 
+/* The path tiles the window: what is not listed is counted. */
+static inline bool path_tiles(const struct finding_window *w)
+{
+	uint64_t sum = w->path_rest_ns, at = 0;
+
+	for (size_t i = 0; i < w->path_cnt; i++) {
+		if (w->path[i].begin_ns < at || (!w->path_rest_cnt && w->path[i].begin_ns != at))
+			return false;
+		at = w->path[i].begin_ns + w->path[i].ns;
+		sum += w->path[i].ns;
+	}
+	return !w->closer_tid || (sum == w->duration_ns && at <= w->duration_ns);
+}
+
+/* The first stretch of the path with this cause; NULL = none. */
+static inline const struct finding_segment *path_of(const struct finding_window *w,
+						    const char *cause)
+{
+	for (size_t i = 0; i < w->path_cnt; i++)
+		if (!strcmp(w->path[i].cause, cause))
+			return &w->path[i];
+	return NULL;
+}
+
 static inline bool sums_hold(const struct findings *f)
 {
 	for (size_t w = 0; w < f->windows_cnt; w++) {
@@ -160,6 +184,10 @@ static inline bool sums_hold(const struct findings *f)
 		if (sum != win->duration_ns) {
 			print_error("window %zu: ledger %llu of %llu ns\n", w,
 				    (unsigned long long)sum, (unsigned long long)win->duration_ns);
+			return false;
+		}
+		if (!path_tiles(win)) {
+			print_error("window %zu: its path does not tile it\n", w);
 			return false;
 		}
 		for (size_t t = 0; t < win->threads_cnt; t++) {

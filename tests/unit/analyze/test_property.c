@@ -238,6 +238,7 @@ static const uint16_t sizes[EV_KIND_END] = {
 	[EV_DIRTY] = sizeof(struct ev_dirty),
 	[EV_TASK] = sizeof(struct ev_task_state),
 	[EV_LOST] = sizeof(struct ev_lost),
+	[EV_WORK] = sizeof(struct ev_work),
 };
 
 /* Small numbers meet each other; large ones overflow what does not expect them. */
