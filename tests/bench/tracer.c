@@ -4,6 +4,7 @@
  * options can be priced. Prints "ready" when events flow; on SIGTERM one line of JSON.
  * usage: tracer [option=value ...] PID OUTPUT.fpt     (PID 0: only hooks, no target)
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,8 @@ int main(int argc, char **argv)
 		err = capture__open(&c, &o);
 	if (!err && pid)
 		err = capture__add_target(c, pid);
+	if (err == -ESRCH)
+		log_err(err, "no process %d", pid);
 	if (!err) {
 		struct trace_writer_opts wo = { .cpus_cnt = capture__cpus(c) };
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -430,15 +431,45 @@ static void faults_are_the_targets_own(void **state)
 	recorded__free(&r);
 }
 
+static bool wrote_to(const struct recorded *r, uint32_t dev)
+{
+	for (size_t i = 0; i < r->devices_cnt; i++)
+		if (r->devices[i] == dev)
+			return true;
+	return false;
+}
+
+static void devices_are_those_of_output(void **state)
+{
+	struct recorded r;
+
+	if (!getenv("FLATPAUSE_EXT4"))
+		skip();
+	record_it(&r, sync_file);
+	assert_true(wrote_to(&r, told(&r)->dev));
+	recorded__free(&r);
+	record_it(&r, open_no_output);
+	assert_int_equal(recorded__count(&r, EV_OPEN, told(&r)->tid), 2);
+	assert_false(wrote_to(&r, told(&r)->dev));
+	recorded__free(&r);
+}
+
+/* A process that went between a look at /proc and the call is nothing to tell of. */
 static void wrong_targets_are_refused(void **state)
 {
+	int stderr_fd = dup(STDERR_FILENO), said = memfd_create("stderr", 0);
 	struct capture_opts o = usual_capture();
 	struct capture *c = NULL;
 
 	assert_int_equal(capture__open(&c, &o), 0);
+	assert_int_equal(dup2(said, STDERR_FILENO), STDERR_FILENO);
 	assert_int_equal(capture__add_target(c, 4194303), -ESRCH);
 	assert_int_equal(capture__add_target(c, 0), -ESRCH);
 	assert_int_equal(capture__add_target(c, -5), -ESRCH);
+	assert_int_equal(dup2(stderr_fd, STDERR_FILENO), STDERR_FILENO);
+	assert_int_equal(lseek(said, 0, SEEK_END), 0);
+	close(said);
+	close(stderr_fd);
 	assert_int_equal(capture__add_target(c, getpid()), -EINVAL);
 	capture__close(c);
 	capture__close(NULL);
@@ -517,6 +548,7 @@ int main(void)
 		cmocka_unit_test(min_sleep_zero_takes_every_stack),
 		cmocka_unit_test(samples_hit_what_runs),
 		cmocka_unit_test(faults_are_the_targets_own),
+		cmocka_unit_test(devices_are_those_of_output),
 		cmocka_unit_test(wrong_targets_are_refused),
 		cmocka_unit_test(wrong_options_are_refused),
 		cmocka_unit_test(without_privilege_it_is_said),

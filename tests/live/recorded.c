@@ -137,6 +137,9 @@ static int record_process(struct recorded *r, const struct recorded_opts *o, con
 		err = follow(r, o, c);
 	if (!err) {
 		r->err = capture__stop(c, &r->end_ns);
+		const uint32_t *devices = capture__written_devices(c, &r->devices_cnt);
+
+		memcpy(r->devices, devices, r->devices_cnt * sizeof(*devices));
 		r->lost = count_loss(c);
 		err = trace_writer__finish(w, r->end_ns, 0);
 	}

@@ -17,6 +17,8 @@ struct recorded {
 	uint32_t *cpus;
 	size_t events_cnt;
 	uint64_t lost, inversions;
+	uint32_t devices[CAPTURE_DEVICES]; /* that it wrote to, as capture saw it */
+	size_t devices_cnt;
 	int status; /* as waitpid gives it; -1 = it still ran when recording ended */
 	void *mem;  /* shared with the function: what it wants to tell */
 };

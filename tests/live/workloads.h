@@ -33,6 +33,7 @@ int sleep_by_socket(void *told);  /* until the receive timeout */
 int run_out_of_quota(void *told); /* in the CPU group FLATPAUSE_GROUP */
 int share_a_cpu(void *told);	  /* with HOG_NAME, other_tid, until `address` (ns) */
 int compact_memory(void *told);
+int open_no_output(void *told); /* a FIFO and a log, on FLATPAUSE_EXT4 */
 int serve_api(void *told);
 int make_threads(void *told);
 int make_threads_late(void *told);

@@ -92,7 +92,7 @@ int capture__add_target(struct capture *c, pid_t tgid)
 	int err;
 
 	if (tgid <= 0)
-		return log_err(-ESRCH, "no process %d", tgid);
+		return -ESRCH;
 	if (tgid == getpid())
 		return log_err(-EINVAL, "flatpause cannot record itself");
 	for (int i = 0; i < ADOPT_PASSES; i++) {
@@ -103,8 +103,10 @@ int capture__add_target(struct capture *c, pid_t tgid)
 		if (!found)
 			break;
 	}
-	if (!all)
-		return log_err(-ESRCH, "no process %d (a thread's id is not enough)", tgid);
+	if (!all) {
+		log_verbose("no process %d (a thread's id is not enough)", tgid);
+		return -ESRCH;
+	}
 	return c->started ? capture_walk_tasks(c, ITER_TASKS, (uint32_t)tgid, NULL) : 0;
 }
 

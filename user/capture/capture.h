@@ -51,7 +51,8 @@ const struct capture_hook *capture__hooks(const struct capture *c, size_t *cnt);
 
 /*
  * All threads of `tgid`, and those that it will have, become targets. Threads that sleep now are
- * recorded with the stack that they sleep on (task iterator). -ESRCH if there is no such process.
+ * recorded with the stack that they sleep on (task iterator). -ESRCH if there is no such process:
+ * not said, as between a look at /proc and this call a process may well go.
  */
 int capture__add_target(struct capture *c, pid_t tgid);
 

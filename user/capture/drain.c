@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../../bpf/config.h"
@@ -27,15 +28,32 @@ static int note_frames(struct capture *c, const struct ev_stack *s, size_t size)
 	return 0;
 }
 
-/* Which disks a recording is about is known for sure only once the targets write to them. */
+/*
+ * False only where it can be seen: what was closed again before the ring was read counts. VMMs in a
+ * jail open devices, and sockets live, on the disk that the jail is on.
+ */
+static bool may_be_regular(const struct ev_open *o)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%u/fd/%d", o->h.tid, o->fd);
+	return stat(path, &st) || st.st_ino != o->ino || S_ISREG(st.st_mode);
+}
+
+/*
+ * Which disks a recording is about is known for sure only once the targets write to them. What is
+ * appended to is a log.
+ */
 static void note_device(struct capture *c, const struct ev_open *o, size_t size)
 {
-	if (size < sizeof(*o) || !o->ino || (o->oflags & O_ACCMODE) == O_RDONLY)
+	if (size < sizeof(*o) || !o->ino || (o->oflags & O_ACCMODE) == O_RDONLY ||
+	    (o->oflags & O_APPEND))
 		return;
 	for (size_t i = 0; i < c->devices_cnt; i++)
 		if (c->devices[i] == o->dev)
 			return;
-	if (c->devices_cnt < CAPTURE_DEVICES)
+	if (c->devices_cnt < CAPTURE_DEVICES && may_be_regular(o))
 		c->devices[c->devices_cnt++] = o->dev;
 }
 

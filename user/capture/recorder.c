@@ -372,6 +372,8 @@ static int recorder__run_forked(struct recorder *r, struct run *run, char *const
 
 	capture__follow_forks(r->capture, true);
 	err = capture__add_target(r->capture, run->cmd.pid);
+	if (err == -ESRCH)
+		return log_err(err, "%s was ended before it began", argv[0]);
 	if (err)
 		return err;
 	run->begin_ns = now_ns();
