@@ -240,7 +240,7 @@ static void write_window(struct json_out *j, const struct finding_window *w)
 	json_out_end(j, '}');
 }
 
-static void write_curve_keys(struct json_out *j, const struct finding_curve *c)
+void curve__write_keys(struct json_out *j, const struct finding_curve *c)
 {
 	size_t cnt = (size_t)c->sweeps * c->windows;
 
@@ -265,7 +265,7 @@ static void write_curve_keys(struct json_out *j, const struct finding_curve *c)
 static void write_curve(struct json_out *j, const struct finding_curve *c)
 {
 	json_out_begin(j, "curve", '{');
-	write_curve_keys(j, c);
+	curve__write_keys(j, c);
 	json_out_end(j, '}');
 }
 
@@ -357,14 +357,12 @@ int findings__write_json(FILE *out, const struct findings *f)
 	return finish(&j);
 }
 
-int curve__write_json(FILE *out, const struct finding_curve *c, const char *gate)
+int curve__write_json(FILE *out, const struct finding_curve *c)
 {
 	struct json_out j = { .out = out, .first = true };
 
 	begin_document(&j);
-	write_curve_keys(&j, c);
-	if (gate)
-		json_out_str(&j, "gate", gate);
+	curve__write_keys(&j, c);
 	json_out_end(&j, '}');
 	return finish(&j);
 }

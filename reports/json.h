@@ -13,8 +13,12 @@
 /* What `diagnose --json` and `report RUN.fpt --json` print. */
 int findings__write_json(FILE *out, const struct findings *f);
 
-/* The `curve` object alone: `curve --json`. `gate` ("pass", "fail", ...) is added unless NULL. */
-int curve__write_json(FILE *out, const struct finding_curve *c, const char *gate);
+/* The `curve` object alone: `curve --json`. */
+int curve__write_json(FILE *out, const struct finding_curve *c);
+
+/* Its keys, into an object that is begun. */
+struct json_out;
+void curve__write_keys(struct json_out *j, const struct finding_curve *c);
 
 /* One comparison of arms: `verify --json`. */
 int comparison__write_json(FILE *out, const struct comparison *c);

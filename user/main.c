@@ -22,6 +22,7 @@ static const struct verb verbs[] = {
 	{ "report", "a trace or a comparison as page, Markdown, flame graph or JSON", verb_report },
 	{ "curve", "is a pause curve stepped, flat or inconclusive", verb_curve },
 	{ "verify", "has a mitigation flattened the curve: before, after, control", verb_verify },
+	{ "gate", "pass or fail a change by its pause curve, for a CI", verb_gate },
 	{ "fix", "plan, apply, show and undo mitigations (flatpause-fixer)", verb_fix },
 };
 

@@ -14,6 +14,7 @@
 #include "analyze.h"
 #include "curve.h"
 #include "curve_csv.h"
+#include "curve_evidence.h"
 
 #define MAX_BYTES	 (64u << 20)
 #define MAX_LOSS_PERCENT 1.0 /* of events; a curve of a trace that lost more is none */
@@ -146,9 +147,11 @@ int curve_input__add_json(struct curve_input *in, const char *text, size_t size,
 		return -EINVAL;
 	}
 	err = read_document(root, name, &more);
-	json_decref(root);
 	if (!err)
 		err = append(in, &more, name);
+	if (!err && in->evidence)
+		err = curve_evidence__add_json(in->evidence, root, more.sweeps, in->windows, name);
+	json_decref(root);
 	curve_input__free_inside(&more);
 	return err;
 }
@@ -164,13 +167,17 @@ static int add_trace(struct curve_input *in, const char *path)
 
 	if (err)
 		goto out;
-	more = (struct curve_input){ f->curve.values_ms, f->curve.sweeps, f->curve.windows };
+	more = (struct curve_input){ .values_ms = f->curve.values_ms,
+				     .sweeps = f->curve.sweeps,
+				     .windows = f->curve.windows };
 	if (!more.values_ms || !more.sweeps || !more.windows) {
 		log_err(0, "%s: no pause curve in this trace; `flatpause diagnose` says why", path);
 		err = -ENODATA;
 		goto out;
 	}
 	err = append(in, &more, path);
+	if (!err && in->evidence)
+		err = curve_evidence__add_findings(in->evidence, f, more.sweeps, in->windows, path);
 out:
 	findings__free(f);
 	return err;

@@ -10,10 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct curve_evidence;
+
 struct curve_input {
 	double *values_ms; /* sweeps * windows, sweep-major */
 	uint32_t sweeps;
-	uint32_t windows; /* per sweep, the same in all */
+	uint32_t windows;		 /* per sweep, the same in all */
+	struct curve_evidence *evidence; /* the caller's, filled as well; NULL = not asked for */
 };
 
 /*
@@ -22,7 +25,7 @@ struct curve_input {
  * window in it), -EFBIG, -ENOMEM, -errno.
  */
 int curve_input__add(struct curve_input *in, const char *path);
-void curve_input__free_inside(struct curve_input *in);
+void curve_input__free_inside(struct curve_input *in); /* not the evidence */
 
 /* The text forms alone, for whoever has them in memory; `name` stands in messages. */
 int curve_input__add_csv(struct curve_input *in, const char *text, size_t size, const char *name);

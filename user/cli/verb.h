@@ -18,6 +18,7 @@ int verb_diagnose(int argc, char **argv);
 int verb_report(int argc, char **argv);
 int verb_curve(int argc, char **argv);
 int verb_verify(int argc, char **argv);
+int verb_gate(int argc, char **argv);
 int verb_mark(int argc, char **argv);
 int verb_fix(int argc, char **argv);
 

@@ -35,7 +35,7 @@ static const struct params_spec curve_spec = {
 		"Says whether a pause curve is STEPPED, FLAT or INCONCLUSIVE. A FILE is a\n"
 		"trace, findings JSON, or CSV with lines `sweep,window,pause_ms`; \"-\" reads the\n"
 		"standard input. The sweeps of all files are one curve, so all have equally many\n"
-		"windows. Exit status: 0 judged (whatever the verdict; `flatpause verify`\n"
+		"windows. Exit status: 0 judged (whatever the verdict; `flatpause gate`\n"
 		"decides), 1 unreadable, 2 usage, 6 a trace lost too much.",
 	.usage = "flatpause curve [options] FILE...",
 	.examples = "  flatpause curve run.fpt\n"
@@ -79,7 +79,7 @@ static int print_result(bool json, const struct finding_curve *curve)
 		return err;
 	/* what a stream could not take is what committing it says */
 	if (json)
-		curve__write_json(file.stream, curve, NULL);
+		curve__write_json(file.stream, curve);
 	else
 		print_curve(file.stream, curve);
 	return out_file__commit(&file);
