@@ -20,6 +20,7 @@ static const struct verb verbs[] = {
 	  verb_diagnose },
 	{ "mark", "tell a running recorder where a pause begins and ends", verb_mark },
 	{ "report", "a trace or a comparison as page, Markdown, flame graph or JSON", verb_report },
+	{ "diff", "what went away and what came between two traces", verb_diff },
 	{ "curve", "is a pause curve stepped, flat or inconclusive", verb_curve },
 	{ "verify", "has a mitigation flattened the curve: before, after, control", verb_verify },
 	{ "gate", "pass or fail a change by its pause curve, for a CI", verb_gate },

@@ -16,6 +16,7 @@ int verb_record(int argc, char **argv);
 int verb_sweep(int argc, char **argv);
 int verb_diagnose(int argc, char **argv);
 int verb_report(int argc, char **argv);
+int verb_diff(int argc, char **argv);
 int verb_curve(int argc, char **argv);
 int verb_verify(int argc, char **argv);
 int verb_gate(int argc, char **argv);

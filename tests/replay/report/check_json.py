@@ -31,6 +31,7 @@ def main(schema_path, *paths):
         doc = load(path)
         # anyOf hides which key is wrong: choose the document by what is in it.
         kind = ("findings" if "verdict" in doc and isinstance(doc["verdict"], dict) else
+                "difference_document" if "change_ms" in doc else
                 "report_document" if "comparisons" in doc else
                 "comparison_document" if "arms" in doc else "curve_document")
         part = {"$ref": "#/definitions/" + kind, "definitions": schema["definitions"]}
