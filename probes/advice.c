@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* How probes write advice: which directory it is for, and the lines that apply and undo it. */
+/* Advice for the verdict: the rows of remedies.c, filled with what this trace knows. */
 #include "registry.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool cause_under(const char *id, const char *prefix)
@@ -14,15 +15,21 @@ bool cause_under(const char *id, const char *prefix)
 	return !strncmp(id, prefix, n) && (id[n] == '\0' || id[n] == '.');
 }
 
+bool window_counts(const struct findings *f, size_t w)
+{
+	bool any_slow = false;
+
+	for (size_t i = 0; i < f->windows_cnt; i++)
+		any_slow = any_slow || f->windows[i].slow;
+	return f->windows[w].slow || !any_slow;
+}
+
 const struct finding_file *slow_file(const struct findings *f)
 {
 	const struct finding_file *best = NULL;
-	bool any = true; /* where no window is slower than the others, each counts */
 
-	for (size_t w = 0; w < f->windows_cnt; w++)
-		any = any && !f->windows[w].slow;
 	for (size_t w = 0; w < f->windows_cnt; w++) {
-		if (!any && !f->windows[w].slow)
+		if (!window_counts(f, w))
 			continue;
 		for (size_t i = 0; i < f->windows[w].files_cnt; i++) {
 			const struct finding_file *file = &f->windows[w].files[i];
@@ -33,6 +40,23 @@ const struct finding_file *slow_file(const struct findings *f)
 		}
 	}
 	return best;
+}
+
+uint64_t slow_ns(const struct findings *f, const char *prefix, uint64_t *all_ns)
+{
+	uint64_t ns = 0;
+
+	*all_ns = 0;
+	for (size_t w = 0; w < f->windows_cnt; w++) {
+		const struct finding_window *fw = &f->windows[w];
+
+		for (size_t i = 0; window_counts(f, w) && i < fw->ledger_cnt; i++) {
+			*all_ns += fw->ledger[i].ns;
+			if (cause_under(fw->ledger[i].cause, prefix))
+				ns += fw->ledger[i].ns;
+		}
+	}
+	return ns;
 }
 
 const struct finding_file *lost_extents_file(const struct findings *f)
@@ -70,66 +94,49 @@ int snapshot_root(const struct findings *f, char *buf, size_t size)
 	return 0;
 }
 
-/* Single quotes, so that the line can be pasted whatever the path holds. */
-static int quote(const char *s, char *buf, size_t size)
-{
-	size_t n = 0;
+/* How the reasons begin that preallocation is measured against. */
+#define NO_FALLOCATE "fallocate will not help"
 
-	if (s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@")] ==
-	    '\0')
-		return (size_t)snprintf(buf, size, "%s", s) < size ? 0 : -ENOENT;
-	buf[n++] = '\'';
-	for (; *s; s++) {
-		if (n + 6 > size)
-			return -ENOENT;
-		if (*s == '\'') {
-			memcpy(buf + n, "'\\''", 4);
-			n += 4;
-		} else {
-			buf[n++] = *s;
-		}
+static bool is_for(const struct remedy *r, const char *cause)
+{
+	for (const char *const *c = r->causes; *c; c++)
+		if (cause_under(cause, *c))
+			return true;
+	return false;
+}
+
+static int set_text(char **field, const struct findings *f, const char *text, bool quoted)
+{
+	char *filled;
+	int err = advice_text(f, text, quoted, &filled);
+
+	if (err)
+		return err;
+	err = finding_set(field, filled);
+	free(filled);
+	return err;
+}
+
+static int set_commands(const struct findings *f, struct finding_advice *a, const struct remedy *r)
+{
+	char command[80];
+	bool own = r->command || !strcmp(r->mitigation, "none") || !strcmp(r->mitigation, "app");
+	int err;
+
+	if (own)
+		err = set_text(&a->command, f, r->command ? r->command : "", true);
+	else {
+		snprintf(command, sizeof(command), "flatpause fix apply --mitigation %s%s {dir}",
+			 r->mitigation, strcmp(r->mitigation, "tune") ? "" : " --max-bytes 64M");
+		err = set_text(&a->command, f, command, true);
 	}
-	buf[n++] = '\'';
-	buf[n] = '\0';
-	return 0;
-}
-
-static int advice_new(struct findings *f, const char *mitigation, const char *why,
-		      struct finding_advice **out)
-{
-	struct finding_advice *a = FINDING_APPEND(&f->advice, &f->advice_cnt);
-
-	if (!a)
-		return -ENOMEM;
-	if (finding_set(&a->mitigation, mitigation) || finding_set(&a->why, why) ||
-	    finding_set(&a->command, "") || finding_set(&a->undo, ""))
-		return -ENOMEM;
-	*out = a;
-	return 0;
-}
-
-int advice_add(struct findings *f, const char *mitigation, const char *why)
-{
-	char root[4096], quoted[4200] = "DIR";
-	struct finding_advice *a;
-
-	if (advice_new(f, mitigation, why, &a))
-		return -ENOMEM;
-	/* `fix` has no hand for knobs yet: what to turn is in the reason. */
-	if (!strcmp(mitigation, "none") || !strcmp(mitigation, "tune"))
-		return 0;
-	if (snapshot_root(f, root, sizeof(root)) || quote(root, quoted, sizeof(quoted)))
-		snprintf(quoted, sizeof(quoted), "DIR");
-	if (finding_setf(&a->command, "flatpause fix apply --mitigation %s %s", mitigation,
-			 quoted) ||
-	    finding_setf(&a->undo, "flatpause fix revert %s", quoted))
-		return -ENOMEM;
-	return 0;
-}
-
-int advice_add_tune(struct findings *f, const char *why)
-{
-	return advice_add(f, "tune", why);
+	if (err)
+		return err;
+	return set_text(&a->undo, f,
+			r->undo ? r->undo
+			: own	? ""
+				: "flatpause fix revert {dir}",
+			true);
 }
 
 static bool truncates_at_open(const struct findings *f)
@@ -142,24 +149,55 @@ static bool truncates_at_open(const struct findings *f)
 }
 
 /*
- * A file that has blocks and is truncated at open is flushed by ext4 when it is closed
- * (auto_da_alloc): a preallocation that is undone can still start the writeback earlier.
+ * What preallocation could gain at most is what the allocator took. A file that has blocks and is
+ * truncated at open is flushed by ext4 when it is closed (auto_da_alloc): a preallocation that is
+ * undone can still start the writeback earlier.
  */
-int advise_no_fallocate(struct findings *f, const char *reason)
+static int say_why_not(const struct findings *f, char **why)
 {
 	const struct finding_file *lost = lost_extents_file(f);
-	struct finding_advice *a;
+	uint64_t all, alloc = 0;
+	static const char *const allocator[] = { "ext4.alloc", "ext4.bitmap_io", "ext4.csum",
+						 "ext4.delalloc_reserve" };
 
-	if (advice_new(f, "none", "", &a) ||
-	    finding_setf(&a->why, "fallocate will not help by what it allocates: %s", reason))
+	for (size_t i = 0; i < sizeof(allocator) / sizeof(allocator[0]); i++)
+		alloc += slow_ns(f, allocator[i], &all);
+	if (all && finding_setf(why, "%s (the allocator has %.1f of %.1f ms there)", *why,
+				alloc / 1e6, all / 1e6))
 		return -ENOMEM;
-	if (lost && finding_setf(&a->why, "%s; and what was preallocated in %s was lost (%s)",
-				 a->why, lost->path, lost->extents_why))
+	if (lost && finding_setf(why, "%s; and what was preallocated in %s was lost (%s)", *why,
+				 lost->path, lost->extents_why))
 		return -ENOMEM;
 	if (!truncates_at_open(f))
 		return 0;
-	return finding_setf(&a->why,
+	return finding_setf(why,
 			    "%s. A file opened with O_TRUNC is flushed when it is closed if it had "
 			    "blocks, which may help: measure it",
-			    a->why);
+			    *why);
+}
+
+static int add(struct findings *f, const struct remedy *r)
+{
+	struct finding_advice *a = FINDING_APPEND(&f->advice, &f->advice_cnt);
+	int err;
+
+	if (!a)
+		return -ENOMEM;
+	if (finding_set(&a->mitigation, r->mitigation) || finding_set(&a->why, "") ||
+	    finding_set(&a->command, "") || finding_set(&a->undo, ""))
+		return -ENOMEM;
+	err = set_text(&a->why, f, r->why, false);
+	if (!err && !strcmp(r->mitigation, "none") && strstr(r->why, NO_FALLOCATE))
+		err = say_why_not(f, &a->why);
+	return err ? err : set_commands(f, a, r);
+}
+
+int advise__verdict(struct findings *f)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < remedies_cnt && !err; i++)
+		if (is_for(&remedies[i], f->verdict.cause))
+			err = add(f, &remedies[i]);
+	return err;
 }

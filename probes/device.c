@@ -67,27 +67,6 @@ const struct cause causes_device[] = {
 	{ 0 },
 };
 
-static int advise(struct findings *f)
-{
-	const char *cause = f->verdict.cause;
-	int err;
-
-	if (!cause_under(cause, "io.device_service") && !cause_under(cause, "io.flush") &&
-	    !cause_under(cause, "io.tag_wait") && !cause_under(cause, "io.sched_queue") &&
-	    !cause_under(cause, "io.queue_frozen") && !cause_under(cause, "fs.writeback_wait"))
-		return 0;
-	err = advice_add(f, "memfd",
-			 "the pause waits for the device: with a memory-backed target the device's "
-			 "work comes after the pause");
-	if (!err && cause_under(cause, "fs.writeback_wait"))
-		err = advice_add_tune(f, "a bound on the device's dirty backlog bounds what the "
-					 "fsync waits behind");
-	if (!err)
-		err = advise_no_fallocate(f, "the time is the device's; the same bytes go to it "
-					     "with and without preallocation");
-	return err;
-}
-
 const struct probe probe_device = {
 	.name = "device",
 	.summary = "requests to the disk, from the bio to its completion",
@@ -106,5 +85,4 @@ const struct probe probe_device = {
 		  .lost = "requests: device, size, latency",
 		  .gain = "a kernel with the block tracepoints in BTF" },
 	},
-	.advise = advise,
 };

@@ -2,8 +2,6 @@
 /* Dirty page throttling: a writer is put to sleep until enough of what is dirty was written. */
 #include "registry.h"
 
-#include <string.h>
-
 const struct cause causes_dirty[] = {
 	/* It sleeps on a timer: the frame says what for. */
 	{ .id = "writeback.dirty_throttle",
@@ -63,24 +61,6 @@ const struct cause causes_writeback[] = {
 	{ 0 },
 };
 
-static int advise(struct findings *f)
-{
-	int err;
-
-	if (!cause_under(f->verdict.cause, "writeback"))
-		return 0;
-	err = advice_add(f, "memfd",
-			 "more is written in the pause than may be dirty: pages of a memory-backed "
-			 "target are never counted as dirty, so nothing throttles the writer");
-	if (!err)
-		err = advice_add_tune(f, "a lower limit keeps the backlog between pauses small; it "
-					 "helps where the pause itself writes little");
-	if (!err)
-		err = advise_no_fallocate(f, "the writer is held for the number of dirty pages, "
-					     "which preallocation leaves as it is");
-	return err;
-}
-
 const struct probe probe_dirty = {
 	.name = "dirty",
 	.summary = "writers that sleep because too many pages are dirty",
@@ -94,5 +74,4 @@ const struct probe probe_dirty = {
 		  .lost = "limits and the number of dirty pages",
 		  .gain = "a kernel with the tracepoint writeback:balance_dirty_pages" },
 	},
-	.advise = advise,
 };

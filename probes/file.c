@@ -49,16 +49,6 @@ const struct cause causes_file[] = {
 	{ 0 },
 };
 
-static int advise(struct findings *f)
-{
-	if (!cause_under(f->verdict.cause, "fs.truncate_punch"))
-		return 0;
-	return advice_add(
-		f, "memfd",
-		"the pause frees the blocks of an old file: a new memory-backed target has "
-		"none to free");
-}
-
 const struct probe probe_file = {
 	.name = "file",
 	.summary = "file operations of the targets: open, write, truncate, fsync, locks, faults",
@@ -77,5 +67,4 @@ const struct probe probe_file = {
 		  .lost = "files, bytes, fsyncs, and running time inside and outside the kernel",
 		  .gain = "record with syscalls (leave out --no-syscalls)" },
 	},
-	.advise = advise,
 };

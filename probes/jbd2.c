@@ -2,8 +2,6 @@
 /* The journal: waiting for a commit, for room in it, or for a transaction that is being closed. */
 #include "registry.h"
 
-#include <string.h>
-
 #define COMMIT NAMES("jbd2_journal_commit_transaction")
 
 const struct cause causes_jbd2[] = {
@@ -88,21 +86,6 @@ const struct cause causes_jbd2[] = {
 	{ 0 },
 };
 
-static int advise(struct findings *f)
-{
-	int err;
-
-	if (!cause_under(f->verdict.cause, "jbd2"))
-		return 0;
-	err = advice_add(f, "memfd",
-			 "the pause waits for the journal that other writers keep busy: a "
-			 "memory-backed target has no journal");
-	if (!err)
-		err = advise_no_fallocate(f, "the fsync waits for a commit; preallocated extents "
-					     "are converted in the journal as well");
-	return err;
-}
-
 const struct probe probe_jbd2 = {
 	.name = "jbd2",
 	.summary = "waits for the ext4 journal",
@@ -121,5 +104,4 @@ const struct probe probe_jbd2 = {
 		  .lost = "the phases of a commit",
 		  .gain = "ext4 with its tracepoints in BTF (load the module jbd2 first)" },
 	},
-	.advise = advise,
 };

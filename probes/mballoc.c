@@ -2,8 +2,6 @@
 /* ext4's block allocator: searching free space, and reading the bitmaps that it needs for it. */
 #include "registry.h"
 
-#include <string.h>
-
 const struct cause causes_mballoc[] = {
 	{ .id = "ext4.bitmap_io",
 	  .title = "reading ext4 block bitmaps",
@@ -74,27 +72,6 @@ const struct cause causes_mballoc[] = {
 	{ 0 },
 };
 
-static int advise(struct findings *f)
-{
-	int err;
-
-	if (!cause_under(f->verdict.cause, "ext4.alloc") &&
-	    !cause_under(f->verdict.cause, "ext4.bitmap_io"))
-		return 0;
-	err = advice_add(
-		f, "fallocate",
-		lost_extents_file(f)
-			? "blocks are allocated inside the pause because O_TRUNC gave back what "
-			  "was preallocated: the guard does it again before the first write"
-			: "blocks are allocated inside the pause: done before it, the search "
-			  "for free space costs the pause nothing");
-	if (!err)
-		err = advice_add(f, "memfd",
-				 "a memory-backed target needs no blocks in the pause; the "
-				 "allocation happens at the export");
-	return err;
-}
-
 const struct probe probe_mballoc = {
 	.name = "mballoc",
 	.summary = "time in ext4's block allocator and its bitmaps",
@@ -113,5 +90,4 @@ const struct probe probe_mballoc = {
 		  .lost = "exact time: only sampled and blocked time is seen",
 		  .gain = "ext4 with its tracepoints in BTF (load the module ext4 first)" },
 	},
-	.advise = advise,
 };

@@ -102,11 +102,6 @@ struct probe {
 	const char *name;
 	const char *summary;
 	struct rung rungs[PROBE_RUNGS]; /* best first; hook NULL ends */
-	/*
-	 * Adds advice for the verdict of `f` if this probe has some. 0 or -ENOMEM.
-	 * What a mitigation will not help with is said as well.
-	 */
-	int (*advise)(struct findings *f);
 };
 
 /* The one table. */
@@ -122,6 +117,12 @@ extern const size_t cause_tables_cnt;
 /* The most specific cause; NULL = none fits. */
 const struct cause *probes__classify(const struct probe_context *ctx);
 const struct cause *probes__cause(const char *id);
+
+/*
+ * Adds what to do about the verdict's cause, and what will not help, with commands and their undo
+ * where there are any. Nothing for "none" and for what has no name. 0 or -ENOMEM.
+ */
+int advise__verdict(struct findings *f);
 
 /* Whether the symbol `frame` (with .isra.0 or +0x12 behind it) is the function `name`. */
 bool frame_is(const char *frame, const char *name);

@@ -49,14 +49,23 @@ bool signature__is_end(const struct signature *s);
 bool cause_under(const char *id, const char *prefix);
 
 /*
- * Adds one advice whose command and undo are runnable lines of `flatpause fix`. `mitigation` is
- * "memfd", "fallocate", "tune", or "none" (then `why` says what will not help, and both stay empty).
- * Where the trace shows no directory that snapshots are written to, DIR stands in the command.
+ * What to do about causes. Texts hold {words} that advice_text.c replaces by what this trace says.
+ * `command` NULL = the lines of `flatpause fix` for the mitigation; "" = there is none.
  */
-int advice_add(struct findings *f, const char *mitigation, const char *why);
+struct remedy {
+	const char *const *causes; /* each with all that lies below it */
+	/* "memfd", "fallocate", "tune", "host" (a setting outside the disk), "app", "none" */
+	const char *mitigation;
+	const char *why;
+	const char *command;
+	const char *undo;
+};
 
-/* Like advice_add() for a device's knob: `knob` is a directory of the verdict's device. */
-int advice_add_tune(struct findings *f, const char *why);
+extern const struct remedy remedies[];
+extern const size_t remedies_cnt;
+
+/* Replaces the {words} of a text; with `quoted`, as a shell takes them. 0 or -ENOMEM. */
+int advice_text(const struct findings *f, const char *text, bool quoted, char **out);
 
 /* The file that the slow windows write most to; NULL = none seen. */
 const struct finding_file *slow_file(const struct findings *f);
@@ -64,13 +73,13 @@ const struct finding_file *slow_file(const struct findings *f);
 /* A file of a slow window that was preallocated and lost its extents; NULL = none. */
 const struct finding_file *lost_extents_file(const struct findings *f);
 
+/* Of the slow windows, or of all where none is slow: what the ledgers say of `prefix`, and in all. */
+uint64_t slow_ns(const struct findings *f, const char *prefix, uint64_t *all_ns);
+
 /* The directory under which the snapshot directories are made: ".../snap-3/memory.bin" -> "...". */
 int snapshot_root(const struct findings *f, char *buf, size_t size);
 
-/*
- * Says why preallocation does not help here: the extents were lost, or the wait is on the device
- * or on dirty pages, which preallocation leaves as they are.
- */
-int advise_no_fallocate(struct findings *f, const char *reason);
+/* Whether window `w` is one that the verdict is about. */
+bool window_counts(const struct findings *f, size_t w);
 
 #endif

@@ -2,8 +2,6 @@
 /* Throttles of the block layer: buffered writes wait until earlier writes came back. */
 #include "registry.h"
 
-#include <string.h>
-
 const struct cause causes_throttle[] = {
 	{ .id = "io.throttle.iolatency",
 	  .title = "I/O latency throttling",
@@ -45,25 +43,6 @@ const struct cause causes_throttle[] = {
 	{ 0 },
 };
 
-static int advise(struct findings *f)
-{
-	int err;
-
-	if (!cause_under(f->verdict.cause, "io.throttle"))
-		return 0;
-	err = advice_add(
-		f, "memfd",
-		"the pause waits in the queue of a busy disk: a memory-backed target takes "
-		"its writes off that queue, and exports them after the window");
-	if (!err && !strcmp(f->verdict.cause, "io.throttle.wbt"))
-		err = advice_add_tune(f, "a bound on the device's dirty backlog (bdi max_bytes, "
-					 "strict_limit) bounds what the fsync waits behind");
-	if (!err)
-		err = advise_no_fallocate(f, "the writes wait for the device's queue, not for the "
-					     "block allocator");
-	return err;
-}
-
 const struct probe probe_wbt = {
 	.name = "wbt",
 	.summary = "writers that the block layer holds back behind earlier writeback",
@@ -78,5 +57,4 @@ const struct probe probe_wbt = {
 		  .gain = "a kernel that allows fentry (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, "
 			  "not locked down)" },
 	},
-	.advise = advise,
 };

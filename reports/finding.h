@@ -203,7 +203,7 @@ struct finding_verdict {
 };
 
 struct finding_advice {
-	char *mitigation; /* "fallocate", "memfd", "tune", "none" */
+	char *mitigation; /* "fallocate", "memfd", "tune", "host", "app", "none" */
 	char *why;
 	char *command;
 	char *undo;

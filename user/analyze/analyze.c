@@ -463,8 +463,8 @@ static int conclude(struct analysis *a, const struct analyze_opts *opts,
 		lost = say_lost(a->f);
 	if (!err && !lost)
 		err = verdict__judge(a, baseline);
-	for (size_t i = 0; !err && !lost && i < probes_cnt; i++)
-		err = probes[i]->advise ? probes[i]->advise(a->f) : 0;
+	if (!err && !lost)
+		err = advise__verdict(a->f);
 	if (!err)
 		err = rounds__conclude(a);
 	if (!err)
