@@ -24,9 +24,10 @@ struct {
 } dirtiers SEC(".maps");
 
 /* A writer goes on with its inode: seen here without a look-up, as nearly always. */
-static __always_inline bool is_same_again(struct cpu_state *cpu, struct inode *inode, u32 tid)
+static __always_inline bool is_same_again(struct cpu_state *cpu, struct inode *inode, u32 tid,
+					  u64 ts_ns)
 {
-	u64 ts_ns = bpf_ktime_get_coarse_ns(), addr = (u64)inode;
+	u64 addr = (u64)inode;
 
 	if (cpu->dirty_inode == addr && cpu->dirty_tid == tid &&
 	    ts_ns - cpu->dirty_ns < AGAIN_AFTER_NS)
@@ -56,10 +57,10 @@ int BPF_PROG(writeback_mark_inode_dirty, struct inode *inode)
 
 	if (recording != REC_ON || !cpu || task->tgid == cfg_own_tgid)
 		return 0;
-	if (is_same_again(cpu, inode, task->pid) ||
+	ts_ns = bpf_ktime_get_ns();
+	if (is_same_again(cpu, inode, task->pid, ts_ns) ||
 	    !(inode->i_sb->s_bdi->capabilities & BDI_CAP_WRITEBACK))
 		return 0;
-	ts_ns = bpf_ktime_get_ns();
 	key.ino = inode->i_ino;
 	key.dev = inode->i_sb->s_dev;
 	key.tid = task->pid;
