@@ -366,8 +366,9 @@ static int write_arm_details(const struct page *p, const struct arm *a, const ch
 	if (err)
 		return err;
 	page_windows(p, a->findings, id);
+	err = page_load(p, a->findings);
 	page_facts(p, a->findings);
-	return 0;
+	return err;
 }
 
 static int write_details(const struct page *p, const struct comparison *c, size_t section)
@@ -430,6 +431,7 @@ static int write_section(const struct page *p, const struct comparison *c, size_
 	if (first->findings) {
 		page_advice(p, first->findings);
 		page_rejected(p, first->findings);
+		page_rounds(p, first->findings);
 	}
 	err = write_details(p, c, i);
 	fputs("</section>\n", p->out);

@@ -63,6 +63,14 @@ bool page_shows_window(const struct findings *f, size_t w);
 void page_advice(const struct page *p, const struct findings *f);
 void page_rejected(const struct page *p, const struct findings *f);
 
+/* What simpler tools would have concluded. */
+void page_rounds(const struct page *p, const struct findings *f);
+
+/* Threads by kernel function, sizes of calls, latencies of devices. 0 or -ENOMEM */
+int page_load(const struct page *p, const struct findings *f);
+void page_window_states(const struct page *p, const struct finding_window *w);
+void page_window_devices(const struct page *p, const struct finding_window *w);
+
 /* Host, hooks with what is lost, cost, loss. */
 void page_facts(const struct page *p, const struct findings *f);
 

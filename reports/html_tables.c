@@ -113,32 +113,44 @@ static void write_threads(const struct page *p, const struct finding_window *w)
 			w->threads_cnt - THREADS_MAX);
 }
 
-static void write_futexes(const struct page *p, const struct finding_window *w)
+static void write_futex(const struct page *p, const struct finding_futex *x)
 {
+	static const char *const badges[] = {
+		[FUTEX_INDEPENDENT] = "", [FUTEX_PASSIVE] = "unsure", [FUTEX_CONTENDED] = "bad"
+	};
 	char text[NUMBER_SIZE];
 
+	fputs("<tr><td>", p->out);
+	page_name(p, x->comm);
+	fprintf(p->out, " <span class=\"small\">%u</span></td><td class=\"n\">%s</td>", x->tid,
+		number_ns(text, x->wait_ns));
+	fprintf(p->out, "<td class=\"n%s\">%s</td><td class=\"n\">%u</td>",
+		x->path_ns ? "" : " none", number_ns(text, x->path_ns), x->waits);
+	fprintf(p->out, "<td><span class=\"badge %s\">%s</span></td><td>", badges[x->class],
+		futex_class_name(x->class));
+	page_name(p, x->waker_comm);
+	if (x->waker_tid)
+		fprintf(p->out, " <span class=\"small\">%u</span></td>", x->waker_tid);
+	else
+		fputs("<span class=\"none\">nobody seen</span></td>", p->out);
+	fprintf(p->out, "<td class=\"wide\"><code>0x%llx</code> ", (unsigned long long)x->uaddr);
+	page_text(p, x->mapping);
+	fputs("</td><td>", p->out);
+	page_text(p, x->op);
+	fputs("</td></tr>\n", p->out);
+}
+
+static void write_futexes(const struct page *p, const struct finding_window *w)
+{
 	if (!w->futexes_cnt)
 		return;
-	fputs("<h5>Futexes</h5>\n<div class=\"scroll\"><table>\n<thead><tr><th>address</th>"
-	      "<th>in</th><th>operation</th><th class=\"n\">waiter</th><th class=\"n\">waited</th>"
-	      "<th class=\"n\">times</th><th class=\"n\">woken by</th></tr></thead>\n<tbody>\n",
+	fputs("<h5>Futexes</h5>\n<div class=\"scroll\"><table>\n<thead><tr><th>waiter</th>"
+	      "<th class=\"n\">waited</th><th class=\"n\">charged</th><th class=\"n\">times</th>"
+	      "<th>class</th><th>released by</th><th>word</th><th>operation</th></tr></thead>\n"
+	      "<tbody>\n",
 	      p->out);
-	for (size_t i = 0; i < w->futexes_cnt && i < THREADS_MAX; i++) {
-		const struct finding_futex *x = &w->futexes[i];
-
-		fprintf(p->out, "<tr><td><code>0x%llx</code></td><td class=\"wide\">",
-			(unsigned long long)x->uaddr);
-		page_text(p, x->mapping);
-		fputs("</td><td>", p->out);
-		page_text(p, x->op);
-		fprintf(p->out, "</td><td class=\"n\">%u</td><td class=\"n\">%s</td>", x->tid,
-			number_ns(text, x->wait_ns));
-		fprintf(p->out, "<td class=\"n\">%u</td>", x->waits);
-		if (x->waker_tid)
-			fprintf(p->out, "<td class=\"n\">%u</td></tr>\n", x->waker_tid);
-		else
-			fputs("<td class=\"n none\">unknown</td></tr>\n", p->out);
-	}
+	for (size_t i = 0; i < w->futexes_cnt && i < THREADS_MAX; i++)
+		write_futex(p, &w->futexes[i]);
 	fputs("</tbody></table></div>\n", p->out);
 }
 
@@ -162,7 +174,8 @@ static void write_files(const struct page *p, const struct finding_window *w)
 	if (!w->files_cnt)
 		return;
 	fputs("<h5>Files</h5>\n<div class=\"scroll\"><table>\n<thead><tr><th>path</th>"
-	      "<th>device</th><th class=\"n\">inode</th><th class=\"n\">written</th>"
+	      "<th>device</th><th class=\"n\">inode</th><th class=\"n\">written</th><th "
+	      "class=\"n\">read</th>"
 	      "<th class=\"n\">fsync</th><th class=\"n\">allocation</th>"
 	      "<th>preallocated extents</th></tr></thead>\n<tbody>\n",
 	      p->out);
@@ -174,6 +187,7 @@ static void write_files(const struct page *p, const struct finding_window *w)
 		fprintf(p->out, "</code></td><td>%u:%u</td><td class=\"n\">%llu</td>", x->dev >> 20,
 			x->dev & 0xfffff, (unsigned long long)x->ino);
 		fprintf(p->out, "<td class=\"n\">%s</td>", number_bytes(text, x->bytes_written));
+		fprintf(p->out, "<td class=\"n\">%s</td>", number_bytes(text, x->bytes_read));
 		fprintf(p->out, "<td class=\"n\">%s</td>", number_ns(text, x->fsync_ns));
 		fprintf(p->out, "<td class=\"n\">%s</td>", number_ns(text, x->alloc_ns));
 		write_extents(p, x);
@@ -228,6 +242,8 @@ static void write_window(const struct page *p, const struct findings *f, size_t 
 	write_threads(p, w);
 	write_futexes(p, w);
 	write_files(p, w);
+	page_window_states(p, w);
+	page_window_devices(p, w);
 	fputs("</details>\n", p->out);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "escape.h"
+#include "markdown_tables.h"
 #include "numbers.h"
 #include "summary.h"
 
@@ -214,6 +215,10 @@ static int write_findings(FILE *out, const struct findings *f, bool with_curve)
 		return err;
 	write_rejected(out, &f->verdict);
 	write_advice(out, f);
+	markdown_rounds(out, &f->rounds);
+	err = markdown_tables(out, f);
+	if (err)
+		return err;
 	write_loss(out, f);
 	write_hooks(out, f);
 	write_facts(out, "Host", f->host, f->host_cnt);

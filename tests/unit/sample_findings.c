@@ -131,7 +131,7 @@ static void add_threads(struct finding_window *w, const char *name)
 	w->closer_tid = 4243;
 }
 
-static void add_futex(struct finding_window *w)
+static void add_futex(struct finding_window *w, const char *name)
 {
 	struct finding_futex *x = must_have(FINDING_APPEND(&w->futexes, &w->futexes_cnt));
 
@@ -142,6 +142,58 @@ static void add_futex(struct finding_window *w)
 	x->waker_tid = w->index % 2 ? 4243 : 0;
 	must(finding_set(&x->mapping, "[heap]"));
 	must(finding_set(&x->op, "WAIT_BITSET_PRIVATE"));
+	must(finding_set(&x->comm, "fc_vcpu 0"));
+	must(finding_set(&x->waker_comm, x->waker_tid ? name : ""));
+	x->kind = "heap";
+	x->class = x->waker_tid ? FUTEX_PASSIVE : FUTEX_INDEPENDENT;
+}
+
+static void add_sizes(struct finding_sizes **v, size_t *cnt, const char *op, uint64_t bytes,
+		      uint64_t calls)
+{
+	struct finding_sizes *s = must_have(FINDING_APPEND(v, cnt));
+
+	must(finding_set(&s->op, op));
+	s->calls = calls;
+	s->bytes = bytes * calls;
+	s->buckets[size_bucket(bytes)] = calls;
+}
+
+static void add_state(struct finding_window *w, const char *frame, const char *cause, uint64_t ns)
+{
+	struct finding_state *s = must_have(FINDING_APPEND(&w->states, &w->states_cnt));
+
+	must(finding_set(&s->frame, frame));
+	must(finding_set(&s->cause, cause));
+	s->ns = ns;
+}
+
+static void add_device(struct finding_latency **v, size_t *cnt, enum finding_regime regime,
+		       const char *class, uint64_t ns)
+{
+	struct finding_latency *l = must_have(FINDING_APPEND(v, cnt));
+
+	l->dev = 7u << 20 | 3;
+	l->regime = regime;
+	l->class = class;
+	l->requests = 321;
+	l->bytes = 321 << 19;
+	l->buckets[10] = 321;
+	l->p50_ns = ns;
+	l->p90_ns = 2 * ns;
+	l->p99_ns = 3 * ns;
+	l->max_ns = 4 * ns;
+}
+
+static void add_window_tables(struct finding_window *w, const char *name)
+{
+	add_state(w, "futex_do_wait", "futex.wait", 2 * w->duration_ns);
+	add_state(w, "rq_qos_wait", "io.throttle.wbt", w->duration_ns / 2);
+	add_state(w, name, "", w->duration_ns - w->duration_ns / 2);
+	add_sizes(&w->sizes, &w->sizes_cnt, "write", 4096, 100);
+	add_sizes(&w->sizes, &w->sizes_cnt, "fsync", 400 << 10, 1);
+	add_sizes(&w->files[0].sizes, &w->files[0].sizes_cnt, "write", 4096, 100);
+	add_device(&w->devices, &w->devices_cnt, REGIME_ALL, "write", w->slow ? 88 * MS : MS / 3);
 }
 
 static void add_file(struct finding_window *w, const char *name)
@@ -223,8 +275,9 @@ static void add_window(struct findings *f, uint32_t sweep, uint32_t index, bool 
 	add_ledger(w);
 	w->reported_ns = index % 2 ? w->duration_ns + 12000 : FINDING_NS_NONE;
 	add_threads(w, name);
-	add_futex(w);
+	add_futex(w, name);
 	add_file(w, name);
+	add_window_tables(w, name);
 }
 
 static void fill_curve(struct findings *f, uint32_t sweeps, uint32_t windows, uint32_t step)
@@ -300,6 +353,43 @@ static void fill_advice(struct findings *f)
 	must(finding_set(&a->undo, "flatpause fix revert"));
 }
 
+static void add_round(struct findings *f, const char *round, const char *cause, bool agrees,
+		      const char *row)
+{
+	struct finding_round *r = must_have(FINDING_APPEND(&f->rounds.list, &f->rounds.cnt));
+	struct finding_round_row *x = must_have(FINDING_APPEND(&r->rows, &r->rows_cnt));
+
+	must(finding_set(&r->name, round));
+	must(finding_setf(&r->method, "how %s is done", round));
+	must(finding_set(&r->cause, cause));
+	must(finding_setf(&r->conclusion, "98 %% of the pause is %s",
+			  cause[0] ? cause : "nothing"));
+	must(finding_set(&r->why, "a sleep inside a call counts as nothing"));
+	r->agrees = agrees;
+	must(finding_set(&x->name, row));
+	must(finding_set(&x->note, "wall 3.9 s"));
+	x->count = 12;
+	x->ns = 6 * MS;
+}
+
+static void fill_tables(struct findings *f, bool step, const char *name)
+{
+	add_sizes(&f->sizes, &f->sizes_cnt, "copy_file_range", 256 << 20, 10);
+	add_device(&f->devices, &f->devices_cnt, step ? REGIME_SLOW : REGIME_ALL, "write", 88 * MS);
+	if (step)
+		add_device(&f->devices, &f->devices_cnt, REGIME_FAST, "write", MS / 3);
+	f->rounds.regime = step ? REGIME_SLOW : REGIME_ALL;
+	f->rounds.windows = f->windows_cnt;
+	f->rounds.window_ns = 4900 * MS;
+	f->rounds.tgid = 4242;
+	must(finding_set(&f->rounds.comm, name));
+	add_round(f, "syscall summary", "user.cpu", false, "fsync");
+	add_round(f, "stack poll", "futex.contended", false, name);
+	add_round(f, "futex waits", "futex.contended", false, "0x7f12a0c04b18");
+	add_round(f, "CPU samples", "", false, name);
+	add_round(f, "ledger", step ? "io.throttle.wbt" : "none", true, "io.throttle.wbt");
+}
+
 static void fill_hooks(struct findings *f, const char *name)
 {
 	struct finding_hook *h = must_have(FINDING_APPEND(&f->hooks, &f->hooks_cnt));
@@ -340,6 +430,7 @@ struct findings *sample_findings(uint32_t sweeps, uint32_t windows, uint32_t ste
 	if (step)
 		fill_advice(f);
 	fill_hooks(f, name);
+	fill_tables(f, step, name);
 	if (step)
 		f->flame_slow = sample_flame(name, true);
 	f->flame_fast = sample_flame(name, false);

@@ -176,11 +176,19 @@ static int say_calls(struct story *s, const struct call_row *top, uint64_t syste
 	else
 		say(s, &s->round->conclusion, "system CPU: %.0f %% of the pause in %s",
 		    percent(top->call->cpu_ns, r->main_ns), call_names[top->cls]);
-	say(s, &s->round->why,
-	    "the thread ran %s in user mode and slept %s of %s: without -w a sleep inside "
-	    "a call counts as nothing%s",
-	    ns_text(r->main_user_ns, a), ns_text(r->main_asleep_ns, b), ns_text(r->main_ns, c),
-	    r->threads > 1 ? ", and without -f no other thread is seen" : "");
+	if (user)
+		say(s, &s->round->why,
+		    "the thread ran %s in user mode and slept %s of %s: without -w a sleep inside "
+		    "a "
+		    "call counts as nothing%s",
+		    ns_text(r->main_user_ns, a), ns_text(r->main_asleep_ns, b),
+		    ns_text(r->main_ns, c),
+		    r->threads > 1 ? ", and without -f no other thread is seen" : "");
+	else
+		say(s, &s->round->why,
+		    "it says in which call, and nothing of what the kernel did there; the %s that "
+		    "the thread slept are in no row",
+		    ns_text(r->main_asleep_ns, b));
 	return conclude(s, user ? "user.cpu" : "kernel.cpu_other");
 }
 
@@ -199,7 +207,7 @@ static int tell_calls(struct story *s)
 		return err;
 	if (!s->a->syscalls || !s->sum.main_ns) {
 		say(s, &s->round->conclusion,
-		    "nothing: no calls of its main thread are "
+		    "no calls of its main thread are "
 		    "in this recording");
 		return conclude(s, "");
 	}
@@ -236,13 +244,13 @@ static int write_polls(struct story *s, uint64_t all, uint64_t empty)
 		const struct round_poll *p = VEC_AT(&r->polls, struct round_poll, i);
 
 		row = add_row(s, p->frame, p->hits, 0);
-		if (!row || finding_setf(&row->note, "%.0f %% of the stacks, %s",
+		if (!row || finding_setf(&row->note, "%.1f %% of the stacks, %s",
 					 percent(p->hits, all), p->cause))
 			return -ENOMEM;
 	}
 	row = add_row(s, "[empty]", empty, 0);
-	if (!row)
-		return -ENOMEM;
+	if (!row || !empty)
+		return row ? 0 : -ENOMEM;
 	return finding_setf(&row->note,
 			    "in truth %llu in user mode, %llu in the kernel, %llu waiting for a "
 			    "CPU, %llu unknown",
@@ -326,7 +334,7 @@ static int tell_polls(struct story *s)
 		empty += r->empty[i];
 	all += empty;
 	if (!all) {
-		say(s, &s->round->conclusion, "nothing: no poll fell into a pause");
+		say(s, &s->round->conclusion, "no poll fell into a pause");
 		return conclude(s, "");
 	}
 	err = write_polls(s, all, empty);
@@ -528,7 +536,7 @@ static int tell_samples(struct story *s)
 	}
 	if (all)
 		return say_samples(s);
-	say(s, &s->round->conclusion, "nothing: not one sample hit the process");
+	say(s, &s->round->conclusion, "not one sample hit the process");
 	say(s, &s->round->why, "it was on the CPU for %s of %s", ns_text(r->running_ns, a),
 	    ns_text(s->f->rounds.window_ns, b));
 	return conclude(s, "");
@@ -584,10 +592,9 @@ static int say_ledger(struct story *s, const struct tally *sum)
 	if (!strcmp(v->cause, "none"))
 		say(s, &s->round->conclusion, "no anomaly");
 	else
-		say(s, &s->round->conclusion, "%s: %.0f %% of the %s", v->cause, 100 * v->share,
+		say(s, &s->round->conclusion, "%.0f %% of the %s", 100 * v->share,
 		    s->f->rounds.regime == REGIME_SLOW ? "growth" : "pause");
-	say(s, &s->round->why,
-	    "the rows sum to the pauses to the nanosecond; %s of them has no name",
+	say(s, &s->round->why, "the rows sum to the pauses to the nanosecond; without a name: %s",
 	    ns_text(unknown, a));
 	s->round->agrees = true;
 	return finding_set(&s->round->cause, v->cause);

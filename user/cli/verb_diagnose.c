@@ -11,6 +11,7 @@
 #include "../analyze/analyze.h"
 #include "../log.h"
 #include "params.h"
+#include "tables_text.h"
 #include "verb.h"
 #include "wrap.h"
 
@@ -23,6 +24,8 @@ struct diagnose_opts {
 	bool json;
 	bool json_schema;
 	bool strict;
+	bool rounds;
+	bool tables;
 	const char *window;
 	const char *baseline;
 	double max_loss_percent;
@@ -32,6 +35,10 @@ static const struct param diagnose_params[] = {
 	PARAM(struct diagnose_opts, json, "json", 0, PARAM_FLAG, NULL, "findings as JSON"),
 	PARAM(struct diagnose_opts, json_schema, "json-schema", 0, PARAM_FLAG, NULL,
 	      "print the schema of the JSON and end"),
+	PARAM(struct diagnose_opts, rounds, "rounds", 0, PARAM_FLAG, NULL,
+	      "what strace -c, stack polls, futex sums and CPU samples would have said"),
+	PARAM(struct diagnose_opts, tables, "tables", 0, PARAM_FLAG, NULL,
+	      "futexes, threads by kernel function, sizes, files, device latencies"),
 	PARAM(struct diagnose_opts, window, "window", 0, PARAM_STRING, "HOW",
 	      "auto, mark, api, reported, file:GLOB or exec (as recorded)"),
 	PARAM(struct diagnose_opts, baseline, "baseline", 0, PARAM_STRING, "FILE",
@@ -52,10 +59,12 @@ static const struct params_spec diagnose_spec = {
 		"more and mostly stalls; else the verdict is \"none\".\n"
 		"Exit status: 0 answered, 1 failed, 2 usage, 5 incomplete (--strict), 6 too much\n"
 		"was lost for a verdict.",
-	.usage = "flatpause diagnose RUN.fpt [--json] [--window HOW] [--baseline FILE]",
+	.usage = "flatpause diagnose RUN.fpt [--json | --rounds | --tables] [--window HOW]\n"
+		 "                              [--baseline FILE]",
 	.examples = "  flatpause diagnose run.fpt\n"
 		    "  flatpause diagnose slow.fpt --baseline fast.fpt\n"
 		    "  flatpause diagnose run.fpt --json | jq .verdict\n"
+		    "  flatpause diagnose run.fpt --rounds\n"
 		    "  flatpause diagnose run.fpt --window 'file:*memory.bin'\n",
 	.params = diagnose_params,
 };
@@ -223,12 +232,25 @@ static void print_advice(const struct findings *f, const struct style *s)
 	}
 }
 
-static int print_findings(const struct findings *f)
+/* The verdict, and beside it only what was asked for. */
+static int print_asked(const struct findings *f, const struct diagnose_opts *opts,
+		       const struct style *s)
+{
+	int err = opts->tables ? tables__print(stdout, f, s->bold, s->off) : 0;
+
+	if (opts->rounds)
+		rounds__print(stdout, f, s->bold, s->off);
+	return err;
+}
+
+static int print_findings(const struct findings *f, const struct diagnose_opts *opts)
 {
 	struct style s = pick_style();
 	int err;
 
 	print_verdict(f, &s);
+	if (opts->rounds || opts->tables)
+		return print_asked(f, opts, &s);
 	print_curve(f, &s);
 	err = print_ledger(f, &s);
 	if (err)
@@ -244,7 +266,7 @@ static int print_findings(const struct findings *f)
 
 static int output(const struct findings *f, const struct diagnose_opts *opts)
 {
-	int err = opts->json ? findings__write_json(stdout, f) : print_findings(f);
+	int err = opts->json ? findings__write_json(stdout, f) : print_findings(f, opts);
 
 	if (!err && (fflush(stdout) || ferror(stdout)))
 		err = -EIO;

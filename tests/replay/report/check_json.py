@@ -22,6 +22,13 @@ def check_sums(path, doc):
             continue  # a curve has a number of windows
         total = sum((row["ms"] for row in w["ledger"]), decimal.Decimal(0))
         assert total == w["duration_ms"], f"{path}: window {w['index']}: {total} != {w['duration_ms']}"
+        threads = sum((t["wall_ms"] for t in w["threads"]), decimal.Decimal(0))
+        states = sum((s["thread_ms"] for s in w["states"]), decimal.Decimal(0))
+        assert states == threads, f"{path}: window {w['index']}: states {states} != {threads}"
+        for row in w["sizes"] + [s for f in w["files"] for s in f["sizes"]]:
+            assert row["cumulative"][-1] == row["calls"], f"{path}: {row}"
+        for row in w["devices"]:
+            assert row["cumulative"][-1] == row["requests"], f"{path}: {row}"
 
 
 def main(schema_path, *paths):

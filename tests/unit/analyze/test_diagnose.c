@@ -78,6 +78,56 @@ static void verdict_comes_first(void **state)
 	tb__free(b);
 }
 
+/* Beside the verdict: what simpler tools would have said, and why they mislead. */
+static void rounds_stand_beside_the_verdict(void **state)
+{
+	static const char *const want[] = {
+		"what each round would have concluded",
+		"from the 6 slow windows",
+		"strace -c on thread 100 (labvmm)",
+		"=> user.cpu: only",
+		"misleads:",
+		"/proc/100/task/*/stack every 30 ms",
+		"=> io.throttle.wbt",
+		"agrees:",
+	};
+	struct trace_builder *b = sweep(0);
+
+	assert_int_equal(tb__finish(b), 0);
+	assert_int_equal(DIAGNOSE(text, (char *)tb__path(b), "--rounds"), FP_EXIT_OK);
+	assert_int_equal(strncmp(text, "io.throttle.wbt", 15), 0);
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		if (!strstr(text, want[i]))
+			fail_msg("no \"%s\" in:\n%s", want[i], text);
+	assert_null(strstr(text, "\nadvice"));
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) < 80);
+	tb__free(b);
+}
+
+static void tables_stand_beside_the_verdict(void **state)
+{
+	static const char *const want[] = {
+		"futexes of window 1.8, the slowest",
+		"passive",
+		"released by labvmm (100)",
+		"rq_qos_wait (io.throttle.wbt)",
+		"write",
+		"<= 512 KiB: 6",
+		"/mnt/snap-3/memory.bin",
+	};
+	struct trace_builder *b = sweep(0);
+
+	assert_int_equal(tb__finish(b), 0);
+	assert_int_equal(DIAGNOSE(text, (char *)tb__path(b), "--tables"), FP_EXIT_OK);
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		if (!strstr(text, want[i]))
+			fail_msg("no \"%s\" in:\n%s", want[i], text);
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) < 80);
+	tb__free(b);
+}
+
 /* The text is what is read first: five lines at most, the whole list stands below it. */
 static void text_is_short(void **state)
 {
@@ -256,6 +306,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdict_comes_first),
+		cmocka_unit_test(rounds_stand_beside_the_verdict),
+		cmocka_unit_test(tables_stand_beside_the_verdict),
 		cmocka_unit_test(text_is_short),
 		cmocka_unit_test(hostile_names),
 		cmocka_unit_test(json_sums),

@@ -82,6 +82,58 @@ static void test_keys(void **state)
 	findings__free(f);
 }
 
+static json_t *first_of(json_t *object, const char *array)
+{
+	json_t *x = json_array_get(json_object_get(object, array), 0);
+
+	assert_non_null(x);
+	return x;
+}
+
+static json_int_t int_of(json_t *object, const char *key)
+{
+	json_t *x = json_object_get(object, key);
+
+	assert_true(json_is_integer(x));
+	return json_integer_value(x);
+}
+
+/* Buckets are cumulative, as metrics have them, and their limits stand beside them. */
+static void test_sizes_are_cumulative(void **state)
+{
+	struct findings *f = sample_findings(1, 2, 0, "n");
+	json_t *root = parse_findings(f), *limits = json_object_get(root, "size_limits_bytes");
+	json_t *w = first_of(root, "windows"), *sums;
+
+	assert_int_equal(json_array_size(limits), SIZE_BUCKETS - 1);
+	assert_int_equal(json_integer_value(json_array_get(limits, 0)), 512);
+	assert_int_equal(json_integer_value(json_array_get(limits, 11)), 1 << 20);
+	sums = json_object_get(first_of(w, "sizes"), "cumulative");
+	assert_int_equal(json_array_size(sums), SIZE_BUCKETS);
+	assert_int_equal(json_integer_value(json_array_get(sums, 2)), 0);
+	assert_int_equal(json_integer_value(json_array_get(sums, 3)), 100); /* <= 4 KiB */
+	assert_int_equal(json_integer_value(json_array_get(sums, 12)), 100);
+	assert_int_equal(int_of(first_of(first_of(w, "files"), "sizes"), "bytes"), 409600);
+	assert_int_equal(int_of(first_of(w, "devices"), "requests"), 321);
+	json_decref(root);
+	findings__free(f);
+}
+
+static void test_rounds(void **state)
+{
+	struct findings *f = sample_findings(1, 4, 3, "n");
+	json_t *root = parse_findings(f), *rounds = json_object_get(root, "rounds"), *round;
+
+	assert_string_equal(json_string_value(json_object_get(rounds, "windows")), "slow");
+	assert_int_equal(json_array_size(json_object_get(rounds, "rounds")), 5);
+	round = first_of(rounds, "rounds");
+	assert_string_equal(json_string_value(json_object_get(round, "cause")), "user.cpu");
+	assert_true(json_is_false(json_object_get(round, "agrees")));
+	assert_int_equal(int_of(first_of(round, "rows"), "count"), 12);
+	json_decref(root);
+	findings__free(f);
+}
+
 static void test_unknown_is_null(void **state)
 {
 	struct findings *f = sample_findings(1, 2, 0, "n");
@@ -179,6 +231,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ledger_sums_to_the_nanosecond),
 		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_sizes_are_cumulative),
+		cmocka_unit_test(test_rounds),
 		cmocka_unit_test(test_unknown_is_null),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_hostile_names_come_back),
