@@ -89,6 +89,16 @@ static uint16_t spans_at(struct pieces *it, uint64_t ns, const struct span **sys
 	return mask;
 }
 
+/* Which kind of lock the span around it is about; spans_at() left the lists there. */
+static uint8_t lock_flags(const struct pieces *it, uint16_t spans)
+{
+	const struct vec *v = &it->t->spans[FP_SPAN_LOCK];
+
+	if (!(spans & 1u << FP_SPAN_LOCK))
+		return 0;
+	return (uint8_t)VEC_AT(v, struct span, it->span_i[FP_SPAN_LOCK])->value;
+}
+
 static void piece_of_run(struct pieces *it, struct piece *p)
 {
 	p->spans = spans_at(it, p->begin, &p->sys, &p->end);
@@ -104,6 +114,7 @@ static void piece_of_sleep(struct pieces *it, struct piece *p)
 	p->spans = spans_at(it, p->begin, &p->sys, &change);
 	if (!p->spans && change < p->seg->end) /* asleep before its syscall was first seen */
 		p->spans = spans_at(it, p->seg->end - 1, &p->sys, &change);
+	p->lock_flags = lock_flags(it, p->spans);
 }
 
 /* What was lost could have changed everything; what runs can only be seen by its own CPU. */
@@ -167,6 +178,7 @@ void piece__context(const struct piece *p, const struct thread *t, struct probe_
 	memset(ctx, 0, sizeof(*ctx));
 	ctx->running = p->kind == SEG_RUN;
 	ctx->kthread = t->kthread;
+	ctx->lock_flags = p->lock_flags;
 	if (p->sys) {
 		ctx->in_syscall = true;
 		ctx->cls = p->sys->cls;

@@ -182,7 +182,8 @@ static uint64_t answer_key(uint32_t index, const struct probe_context *ctx)
 		key |= (uint64_t)ctx->in_span[i] << i;
 	return key | (uint64_t)(ctx->cls & 0x3f) << 16 | (uint64_t)ctx->in_syscall << 22 |
 	       (uint64_t)ctx->running << 23 | (uint64_t)ctx->iowait << 24 |
-	       (uint64_t)ctx->dirty_pause << 25 | (uint64_t)ctx->kthread << 26;
+	       (uint64_t)ctx->dirty_pause << 25 | (uint64_t)ctx->kthread << 26 |
+	       (uint64_t)(ctx->lock_flags >> 1 & 0x1f) << 27; /* the first one says that it spins */
 }
 
 _Static_assert(FP_SPAN_END <= 16 && FP_SYS_END <= 64, "answer_key has room for these");

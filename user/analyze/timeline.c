@@ -322,7 +322,8 @@ static void on_span(struct timeline *tl, const struct ev_span *ev)
 					 .end = ev->h.ts_ns,
 					 .arg = ev->ino,
 					 .dev = ev->dev,
-					 .fd = -1 });
+					 .fd = -1,
+					 .value = ev->value_lo });
 }
 
 static void on_sample(struct timeline *tl, const struct ev_sample *ev)

@@ -66,7 +66,7 @@ struct span {
 	uint64_t arg; /* spans: inode; futexes: address; else 0 */
 	uint32_t dev;
 	int32_t fd;
-	uint16_t value; /* futexes: op */
+	uint16_t value; /* futexes: op; spans: as in struct ev_span */
 	uint8_t cls;	/* enum fp_sys */
 	uint8_t pad[5];
 };
@@ -169,6 +169,7 @@ struct piece {
 	const struct seg *seg;
 	const struct span *sys; /* the syscall around it, NULL = none */
 	uint16_t spans;		/* bit n: inside a span of list n */
+	uint8_t lock_flags;	/* LCB_F_* of the lock span around it */
 };
 
 struct pieces {
