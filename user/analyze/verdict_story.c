@@ -10,8 +10,9 @@
 #define NUM	    32
 #define HALF(x)	    ((x) / 2)
 #define NAME_WIDTH  40
-#define VIA_WIDTH   80
 #define ACTORS_SEEN 64
+#define ACTOR_SIZE  96
+#define CARRY_SHARE 0.1 /* of the cause: from here on what was left behind is the story */
 
 static const char *base_name(const char *path)
 {
@@ -99,19 +100,42 @@ static void say_backlog(FILE *out, const struct contrast *c, const struct findin
 		fprintf(out, " on %u:%u", c->slow.carry_dev >> 20, c->slow.carry_dev & 0xfffff);
 }
 
-static void say_carry(FILE *out, const struct contrast_row *top, const struct finding_blame *b)
+/* "comm/tid" as a person says it; of a thread that was not seen to begin only the tid is known. */
+static void say_thread(FILE *out, const char *actor)
+{
+	if (!strncmp(actor, "?/", 2))
+		fprintf(out, "thread %.*s", NAME_WIDTH, actor + 2);
+	else
+		fprintf(out, "%.*s", NAME_WIDTH, actor);
+}
+
+static void say_carry(FILE *out, uint64_t carry_ns, const struct finding_blame *b,
+		      const struct finding_file *said)
 {
 	char a[NUM];
 
-	if (!top->carry_ns && !b)
+	if (!carry_ns && !b)
 		return;
 	fputs(" (", out);
-	if (top->carry_ns)
-		fprintf(out, "carry-over %s%s", format_ns(top->carry_ns, a, NUM), b ? ", " : "");
-	if (b)
-		fprintf(out, "mostly %.*s of %.*s", NAME_WIDTH, base_name(b->file), NAME_WIDTH,
-			b->dirtied_by);
+	if (carry_ns)
+		fprintf(out, "carry-over %s%s", format_ns(carry_ns, a, NUM), b ? ", " : "");
+	if (b && (!said || strcmp(said->path, b->file)))
+		fprintf(out, "mostly %.*s, ", NAME_WIDTH, base_name(b->file));
+	if (b) {
+		fputs("dirtied by ", out);
+		say_thread(out, b->dirtied_by);
+	}
 	fputc(')', out);
+}
+
+static void say_fsync(FILE *out, const struct finding_file *file)
+{
+	char a[NUM];
+
+	fprintf(out, ": the fsync of %.*s", NAME_WIDTH,
+		file->path[0] ? base_name(file->path) : "an unnamed file");
+	if (file->bytes_written)
+		fprintf(out, " (%s)", format_bytes(file->bytes_written, a, NUM));
 }
 
 /* ": the fsync of diff-6.bin (412 KB) waits behind 268 MB that window 5 left dirty on 7:0 (...)" */
@@ -121,29 +145,28 @@ static bool say_disk(FILE *out, const struct findings *f, const struct contrast 
 	struct subject s = longest_fsync(f, c, top);
 	const struct finding_window *w = s.window ? s.window : worst_window(f, c, top->cause);
 	const struct finding_blame *b = main_blame(w, top);
-	bool behind = c->slow.old_bytes > 0;
-	char a[NUM], d[NUM];
+	bool carried = top->carry_ns >= CARRY_SHARE * top->slow_ns;
+	bool behind = carried && c->slow.old_bytes;
+	char a[NUM];
 
-	if (!s.file && !behind && !top->carry_ns && !b)
+	if (!s.file && !carried && !b)
 		return false;
 	if (s.file)
-		fprintf(out, ": the fsync of %.*s (%s)%s", NAME_WIDTH,
-			s.file->path[0] ? base_name(s.file->path) : "an unnamed file",
-			format_bytes(s.file->bytes_written, a, NUM), behind ? " waits" : "");
-	else if (behind)
-		fputs(": it waits", out);
+		say_fsync(out, s.file);
+	if (behind)
+		fputs(s.file ? " waits" : ": it waits", out);
 	if (behind)
 		say_backlog(out, c, w, top->cause);
 	else if (s.file)
-		fprintf(out, " takes %s", format_ns(s.file->fsync_ns, d, NUM));
-	say_carry(out, top, b);
+		fprintf(out, " takes %s", format_ns(s.file->fsync_ns, a, NUM));
+	say_carry(out, carried ? top->carry_ns : 0, b, s.file);
 	return true;
 }
 
 /* ---- a thread, and how the path came to it ---- */
 
 struct actor {
-	const char *name, *via;
+	char name[ACTOR_SIZE], via[ACTOR_SIZE];
 	uint64_t ns;
 };
 
@@ -153,18 +176,47 @@ struct actors {
 	uint64_t ns; /* of all */
 };
 
+/*
+ * Names without their thread ids: each window may have processes of its own, which are the same
+ * to a reader. "held by vmm/12, which was in x" becomes "held by vmm, which was in x".
+ */
+static void drop_tids(const char *from, char *to)
+{
+	size_t n = 0;
+
+	while (*from && n + 1 < ACTOR_SIZE) {
+		size_t digits = *from == '/' ? strspn(from + 1, "0123456789") : 0;
+
+		if (digits && (!from[1 + digits] || strchr(" ,", from[1 + digits])))
+			from += 1 + digits;
+		else
+			to[n++] = *from++;
+	}
+	to[n] = '\0';
+}
+
+/* The wait that led there directly; those before it led to that. */
+static const char *last_wait(const char *via)
+{
+	for (const char *next; (next = strstr(via, " > ")); via = next + 3)
+		;
+	return via;
+}
+
 static void add_segment(struct actors *all, const struct finding_segment *s)
 {
+	struct actor a = { .ns = s->ns };
 	size_t i = 0;
 
+	drop_tids(s->actor, a.name);
+	drop_tids(last_wait(s->via), a.via);
 	all->ns += s->ns;
-	while (i < all->cnt && (strcmp(all->v[i].name, s->actor) || strcmp(all->v[i].via, s->via)))
+	while (i < all->cnt && (strcmp(all->v[i].name, a.name) || strcmp(all->v[i].via, a.via)))
 		i++;
-	if (i == ACTORS_SEEN)
-		return;
-	if (i == all->cnt)
-		all->v[all->cnt++] = (struct actor){ .name = s->actor, .via = s->via };
-	all->v[i].ns += s->ns;
+	if (i < all->cnt)
+		all->v[i].ns += s->ns;
+	else if (i < ACTORS_SEEN)
+		all->v[all->cnt++] = a;
 }
 
 /* The one that has half or more of the cause's time in the slow windows; NULL = nobody. */
@@ -184,6 +236,7 @@ static const struct actor *main_actor(struct actors *all, const struct findings 
 	return NULL;
 }
 
+/* " of vmm, held by x, which was in y"; " of client, reached by ipc.wait of api" */
 static void say_actor(FILE *out, const struct findings *f, const struct contrast *c,
 		      const char *cause)
 {
@@ -192,9 +245,11 @@ static void say_actor(FILE *out, const struct findings *f, const struct contrast
 
 	if (!a)
 		return;
-	fprintf(out, " of %.*s", NAME_WIDTH, a->name);
-	if (a->via[0])
-		fprintf(out, ", reached by %.*s", VIA_WIDTH, a->via);
+	fprintf(out, " of %s", a->name);
+	if (!strncmp(a->via, "held by ", 8) || !strncmp(a->via, "behind ", 7))
+		fprintf(out, ", %s", a->via);
+	else if (a->via[0])
+		fprintf(out, ", reached by %s", a->via);
 }
 
 void verdict__story(FILE *out, const struct findings *f, const struct contrast *c,

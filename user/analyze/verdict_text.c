@@ -197,7 +197,7 @@ static void say_verdict(FILE *out, const struct findings *f, const struct contra
 {
 	const char *of = say_what(out, f, c);
 
-	fprintf(out, "%.0f %% of %s is ", 100 * top->share, of);
+	fprintf(out, "%.0f %% of %s is ", 100 * f->verdict.share, of);
 	say_cause(out, top->cause);
 	verdict__story(out, f, c, top);
 	fputs(". ", out);
