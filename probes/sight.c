@@ -78,6 +78,10 @@ int sight__init(struct sight *s)
 		if (!kept || by_name(&s->names[kept - 1], &s->names[i]))
 			s->names[kept++] = s->names[i];
 	s->cnt = kept;
+	while (s->names[s->parts].what < SIGHT_PART)
+		s->parts++;
+	while (s->names[s->parts + s->parts_cnt].what == SIGHT_PART)
+		s->parts_cnt++;
 	return 0;
 }
 
@@ -109,12 +113,10 @@ void sight__met_function(struct sight *s, const char *symbol, size_t len)
 	n = find_name(s, SIGHT_FUNCTION, name);
 	if (n)
 		n->met = true;
-	for (size_t i = 0; i < s->cnt; i++) {
-		n = &s->names[i];
-		if (n->what == SIGHT_PART && !n->met && !strncmp(name, n->name, strlen(n->name)))
+	for (size_t i = 0; i < s->parts_cnt; i++) {
+		n = &s->names[s->parts + i];
+		if (!n->met && !strncmp(name, n->name, strlen(n->name)))
 			n->met = true;
-		if (n->what > SIGHT_PART)
-			break;
 	}
 }
 

@@ -24,6 +24,7 @@ struct sight_name {
 struct sight {
 	struct sight_name *names; /* by what, then name; none twice */
 	size_t cnt;
+	size_t parts, parts_cnt; /* where those of SIGHT_PART stand among them */
 };
 
 enum cause_sight {
