@@ -9,6 +9,7 @@
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "table.h"
 
@@ -16,7 +17,7 @@
 #define NT_GNU	 "GNU"
 
 struct segment {
-	uint64_t offset, size, vaddr;
+	uint64_t offset, size, vaddr, mem_size;
 };
 
 struct func {
@@ -43,7 +44,8 @@ static int add_segment(struct elf_file *f, const GElf_Phdr *ph)
 	if (!grown)
 		return -ENOMEM;
 	f->segments = grown;
-	grown[f->segments_cnt++] = (struct segment){ ph->p_offset, ph->p_filesz, ph->p_vaddr };
+	grown[f->segments_cnt++] = (struct segment){ ph->p_offset, ph->p_filesz, ph->p_vaddr,
+						     ph->p_memsz };
 	return 0;
 }
 
@@ -260,6 +262,23 @@ static int load_funcs(struct elf_file *f)
 	}
 	settle_funcs(f);
 	return err;
+}
+
+bool elf_file__segment(const struct elf_file *f, uint64_t offset, struct elf_segment *out)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	for (size_t i = 0; i < f->segments_cnt; i++) {
+		const struct segment *s = &f->segments[i];
+
+		if (offset < (s->offset & ~(page - 1)) || offset >= s->offset + s->size)
+			continue;
+		/* A page that two segments share is mapped for each: the later one is the data's. */
+		*out = (struct elf_segment){ s->offset, s->size, s->mem_size };
+		if (i + 1 == f->segments_cnt || offset < (f->segments[i + 1].offset & ~(page - 1)))
+			return true;
+	}
+	return false;
 }
 
 int elf_file__find(struct elf_file *f, uint64_t vaddr, struct elf_func *func)

@@ -31,6 +31,16 @@ size_t elf_file__build_id(struct elf_file *f, uint8_t id[BUILD_ID_MAX]);
 bool elf_file__vaddr(const struct elf_file *f, uint64_t offset, uint64_t *vaddr);
 
 /*
+ * The segment of which a mapping of the file at `offset` (page aligned) is a part: where it begins
+ * in the file, how long it is there and in memory; what is longer in memory is .bss.
+ */
+struct elf_segment {
+	uint64_t offset, file_size, mem_size;
+};
+
+bool elf_file__segment(const struct elf_file *f, uint64_t offset, struct elf_segment *out);
+
+/*
  * .symtab, else .dynsym; read when first asked for. -ENOENT: no function covers vaddr. `func`
  * lives as long as f.
  */

@@ -166,7 +166,7 @@ static int read_maps(struct proc_maps *m, FILE *f)
 	free(line);
 	if (!err)
 		spread_build_ids(m);
-	return err;
+	return err ? err : proc_regions__read(m);
 }
 
 int proc_maps__read(struct proc_maps **out, pid_t tgid)
@@ -211,6 +211,7 @@ void proc_maps__free(struct proc_maps *m)
 			close(m->files[i].fd);
 	free(m->files);
 	free(m->maps);
+	free(m->regions);
 	names__free(&m->names);
 	free(m);
 }
@@ -242,5 +243,5 @@ int proc_maps__write(const struct proc_maps *m, struct trace_writer *w)
 							 { m->names.buf, m->names.size } },
 				  3);
 	free(recs);
-	return err;
+	return err ? err : proc_regions__write(m, w);
 }

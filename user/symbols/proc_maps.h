@@ -31,9 +31,21 @@ struct proc_maps {
 	struct mapped_file *files;
 	size_t files_cnt, files_cap;
 	struct names names;
+	struct rec_region *regions; /* name: offset into names */
+	size_t regions_cnt, regions_cap;
 };
 
 const struct proc_map *proc_maps__find(const struct proc_maps *m, uint64_t addr);
+
+/*
+ * What /proc/PID/maps has no name for (proc_regions.c): the stacks of threads that are asleep or
+ * stopped, .data and .bss of files. What cannot be read is left out. 0 or -ENOMEM.
+ */
+int proc_regions__read(struct proc_maps *m);
+int proc_regions__write(const struct proc_maps *m, struct trace_writer *w);
+
+/* The stack pointer in a line of /proc/PID/task/TID/syscall. False: it says none. */
+bool parse_syscall_line(const char *line, uint64_t *sp);
 
 /* One line of /proc/PID/maps. False if it is none. `path` points into line, which loses its \n. */
 bool parse_map_line(char *line, struct rec_map *map, const char **path);

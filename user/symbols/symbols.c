@@ -425,6 +425,8 @@ static struct place named_place(uint32_t tgid, const struct rec_map *map, const 
 		return (struct place){ .kind = "heap", .text = path };
 	if (!strcmp(path, "[stack]"))
 		return (struct place){ .kind = "stack", .text = path, .tid = tgid };
+	if (!strncmp(path, "[anon", 5)) /* named by prctl() */
+		return (struct place){ .kind = "anon", .text = path };
 	if (path[0] == '[')
 		return (struct place){ .kind = "other", .text = path };
 	if (path[0] == '/' && (map->prot & 2) && !(map->prot & 8))

@@ -8,12 +8,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -88,6 +91,86 @@ static void own_functions_have_names(void **state)
 					     (uint64_t)(uintptr_t)__builtin_frame_address(0)),
 			    "[stack]");
 	symbols__free(s);
+}
+
+static void syscall_lines_have_a_stack(void **state)
+{
+	uint64_t sp = 0;
+
+	assert_true(
+		parse_syscall_line("202 0x1 0x89 0x0 0x0 0x0 0x0 0x7f00deadbee0 0x7f0012\n", &sp));
+	assert_int_equal(sp, 0x7f00deadbee0);
+	assert_true(parse_syscall_line("-1 0x7ffd00001000 0x55\n", &sp));
+	assert_int_equal(sp, 0x7ffd00001000);
+	assert_false(parse_syscall_line("running\n", &sp));
+	assert_false(parse_syscall_line("", &sp));
+	assert_false(parse_syscall_line("202 0x1 0x2 0x3\n", &sp));
+	assert_false(parse_syscall_line("-1 0x0 0x0\n", &sp));
+	assert_false(parse_syscall_line("202 zz\n", &sp));
+}
+
+static int initialized = 1;
+static char zeroes[1 << 20];
+
+struct sleeper {
+	int pipe[2];
+	pid_t tid;
+	void *local;
+};
+
+static void *sleep_until_closed(void *arg)
+{
+	struct sleeper *s = arg;
+	char c = 0;
+
+	s->local = &c;
+	__atomic_store_n(&s->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
+	if (read(s->pipe[0], &c, 1) < 0)
+		c = 1;
+	return NULL;
+}
+
+/* What maps cannot tell: .data from .bss, and whose stack it is. */
+static void data_and_stacks_are_told_apart(void **state)
+{
+	struct sleeper sleeper = { .tid = 0 };
+	uint32_t tgid = (uint32_t)getpid();
+	struct proc_maps *m;
+	struct trace_writer *w;
+	struct place at;
+	struct symbols *s;
+	pthread_t thread;
+	char path[128];
+
+	assert_int_equal(pipe(sleeper.pipe), 0);
+	assert_int_equal(pthread_create(&thread, NULL, sleep_until_closed, &sleeper), 0);
+	while (!__atomic_load_n(&sleeper.tid, __ATOMIC_ACQUIRE))
+		sched_yield();
+	/* until it sleeps: a running thread has no stack in /proc */
+	for (int i = 0; i < 5000; i++) {
+		assert_int_equal(proc_maps__read(&m, getpid()), 0);
+		w = new_trace(path);
+		assert_int_equal(proc_maps__write(m, w), 0);
+		proc_maps__free(m);
+		s = load_trace(w, path);
+		symbols__place(s, tgid, (uint64_t)(uintptr_t)sleeper.local, &at);
+		if (at.tid)
+			break;
+		symbols__free(s);
+		usleep(1000);
+	}
+	assert_string_equal(at.kind, "stack");
+	assert_int_equal(at.tid, sleeper.tid);
+	symbols__place(s, tgid, (uint64_t)(uintptr_t)&initialized, &at);
+	assert_string_equal(at.kind, "data");
+	assert_non_null(strstr(at.text, "test_process"));
+	symbols__place(s, tgid, (uint64_t)(uintptr_t)&zeroes[sizeof(zeroes) / 2], &at);
+	assert_string_equal(at.kind, "bss");
+	assert_non_null(strstr(at.text, "test_process"));
+	symbols__free(s);
+	close(sleeper.pipe[1]);
+	pthread_join(thread, NULL);
+	close(sleeper.pipe[0]);
 }
 
 static void the_vdso_has_names(void **state)
@@ -434,6 +517,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(own_functions_have_names),
+		cmocka_unit_test(syscall_lines_have_a_stack),
+		cmocka_unit_test(data_and_stacks_are_told_apart),
 		cmocka_unit_test(the_vdso_has_names),
 		cmocka_unit_test(code_has_a_build_id),
 		cmocka_unit_test(own_descriptors_have_paths),
