@@ -162,6 +162,11 @@ int latencies__window(struct analysis *a, uint32_t w);
 int latencies__finish(struct analysis *a); /* over the windows of a regime */
 void latencies__free(struct analysis *a);
 
+/* ---- blame.c ---- */
+
+/* `t` is the thread with this number; NULL = not known. */
+struct dirtier dirtier_of(const struct thread *t, uint32_t tid);
+
 /* ---- evidence.c ---- */
 void evidence__event(struct analysis *a, const struct trace_event *ev);
 

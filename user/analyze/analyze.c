@@ -188,6 +188,13 @@ static int close_windows(struct analysis *a, bool all)
 
 /* ---- the second pass ---- */
 
+static void note_dirtier(struct analysis *a, const struct ev_point *p)
+{
+	struct dirtier by = dirtier_of(timeline__thread(&a->tl, p->h.tid), p->h.tid);
+
+	dirtiers__note(&a->dirtiers, p->dev, p->id, &by, p->h.ts_ns, true);
+}
+
 /* A bio knows the inode that its submitter is writing back. */
 static void take_io(struct analysis *a, const struct trace_event *ev)
 {
@@ -196,7 +203,7 @@ static void take_io(struct analysis *a, const struct trace_event *ev)
 	const struct thread *t;
 
 	if (ev->hdr->kind == EV_POINT && p->op == FP_POINT_INODE_DIRTY)
-		dirtiers__note(&a->dirtiers, p->dev, p->id, p->h.tid, p->h.ts_ns, true);
+		note_dirtier(a, p);
 	if (ev->hdr->kind == EV_BIO) {
 		t = timeline__thread(&a->tl, ev->hdr->tid);
 		if (t && t->work)

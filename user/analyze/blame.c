@@ -21,7 +21,7 @@ struct dirtied {
 	struct inode_key key;
 	struct {
 		uint64_t ns;
-		uint32_t tid;
+		struct dirtier who;
 		bool exact;
 	} by[KEPT];
 	uint32_t cnt;
@@ -62,8 +62,8 @@ static struct dirtied *touch(struct dirtiers *d, uint32_t dev, uint64_t ino)
 	return NULL;
 }
 
-void dirtiers__note(struct dirtiers *d, uint32_t dev, uint64_t ino, uint32_t tid, uint64_t ns,
-		    bool exact)
+void dirtiers__note(struct dirtiers *d, uint32_t dev, uint64_t ino, const struct dirtier *by,
+		    uint64_t ns, bool exact)
 {
 	struct dirtied *i = ino ? touch(d, dev, ino) : NULL;
 
@@ -71,26 +71,26 @@ void dirtiers__note(struct dirtiers *d, uint32_t dev, uint64_t ino, uint32_t tid
 		return;
 	if (!exact && i->cnt && i->by[i->cnt - 1].exact)
 		return;
-	if (i->cnt && i->by[i->cnt - 1].tid == tid) {
+	if (i->cnt && i->by[i->cnt - 1].who.tid == by->tid) {
 		i->by[i->cnt - 1].exact |= exact;
 		return;
 	}
 	if (i->cnt == KEPT)
 		memmove(i->by, i->by + 1, --i->cnt * sizeof(i->by[0]));
 	i->by[i->cnt].ns = ns;
-	i->by[i->cnt].tid = tid;
+	i->by[i->cnt].who = *by;
 	i->by[i->cnt++].exact = exact;
 }
 
-uint32_t dirtiers__at(const struct dirtiers *d, uint32_t dev, uint64_t ino, uint64_t ns)
+struct dirtier dirtiers__at(const struct dirtiers *d, uint32_t dev, uint64_t ino, uint64_t ns)
 {
 	const struct dirtied *i = find_inode(d, dev, ino);
-	uint32_t tid = 0;
+	struct dirtier who = { 0 };
 
 	for (uint32_t n = 0; i && n < i->cnt; n++)
 		if (!n || i->by[n].ns <= ns)
-			tid = i->by[n].tid;
-	return tid;
+			who = i->by[n].who;
+	return who;
 }
 
 void dirtiers__free(struct dirtiers *d)
@@ -108,7 +108,7 @@ void dirtiers__free(struct dirtiers *d)
 struct blame_row {
 	uint64_t ino; /* 0 = only the device is known */
 	uint32_t dev;
-	uint32_t tid; /* who dirtied it, or submitted it; 0 = not seen */
+	struct dirtier by; /* or who submitted it; tid 0 = not seen */
 	uint64_t ns;
 };
 
@@ -118,21 +118,21 @@ struct blame {
 	size_t cnt;
 };
 
-static void add_row(struct blame *b, uint32_t dev, uint64_t ino, uint32_t tid, uint64_t ns)
+static void add_row(struct blame *b, uint32_t dev, uint64_t ino, struct dirtier by, uint64_t ns)
 {
 	if (!ns)
 		return;
 	for (size_t i = 0; i < b->cnt; i++) {
 		struct blame_row *r = &b->rows[i];
 
-		if (r->dev == dev && r->ino == ino && r->tid == tid) {
+		if (r->dev == dev && r->ino == ino && r->by.tid == by.tid) {
 			r->ns += ns;
 			return;
 		}
 	}
 	if (b->cnt < MAX_ROWS)
 		b->rows[b->cnt++] =
-			(struct blame_row){ .ino = ino, .dev = dev, .tid = tid, .ns = ns };
+			(struct blame_row){ .ino = ino, .dev = dev, .by = by, .ns = ns };
 }
 
 /* The file that a thread syncs by its own hand at `ns`. */
@@ -155,6 +155,15 @@ static struct inode_mark synced_at(const struct thread *t, uint64_t ns)
 	return (struct inode_mark){ 0 };
 }
 
+struct dirtier dirtier_of(const struct thread *t, uint32_t tid)
+{
+	struct dirtier by = { .tid = tid };
+
+	if (t)
+		memcpy(by.comm, t->comm, sizeof(by.comm));
+	return by;
+}
+
 static void blame_request(struct blame *b, const struct done *r, uint64_t ns)
 {
 	struct inode_mark m = { .ino = r->ino, .dev = r->ino_dev };
@@ -166,14 +175,14 @@ static void blame_request(struct blame *b, const struct done *r, uint64_t ns)
 	if (!m.ino && t)
 		m = synced_at(t, r->queue_ns);
 	if (!m.ino)
-		add_row(b, r->dev, 0, tid, ns);
+		add_row(b, r->dev, 0, dirtier_of(t, tid), ns);
 	else
 		add_row(b, m.dev, m.ino, dirtiers__at(&b->a->dirtiers, m.dev, m.ino, r->queue_ns),
 			ns);
 }
 
 /* What the device completed meanwhile, by bytes. */
-static void blame_device(struct blame *b, uint32_t dev, uint64_t lo, uint64_t hi)
+static bool blame_device(struct blame *b, uint32_t dev, uint64_t lo, uint64_t hi)
 {
 	const struct devices *d = &b->a->devices;
 	size_t first = devices__done_after(d, lo), end = devices__done_after(d, hi + 1);
@@ -190,14 +199,16 @@ static void blame_device(struct blame *b, uint32_t dev, uint64_t lo, uint64_t hi
 		if (r->dev == dev)
 			blame_request(b, r, (unsigned __int128)(hi - lo) * r->bytes / bytes);
 	}
+	return bytes;
 }
 
 static void blame_piece(struct blame *b, const struct path_piece *p, uint32_t dev)
 {
 	struct inode_mark m = { 0 };
 
-	if (p->rq) {
-		blame_request(b, p->rq, p->hi - p->lo);
+	if (p->rq) { /* it stood behind all that the device did meanwhile */
+		if (!blame_device(b, p->rq->dev, p->lo, p->hi))
+			blame_request(b, p->rq, p->hi - p->lo);
 		return;
 	}
 	if (p->t && p->t->kthread)
@@ -219,14 +230,13 @@ static int compare_rows(const void *x, const void *y)
 		return a->dev < b->dev ? -1 : 1;
 	if (a->ino != b->ino)
 		return a->ino < b->ino ? -1 : 1;
-	return a->tid < b->tid ? -1 : a->tid > b->tid;
+	return a->by.tid < b->by.tid ? -1 : a->by.tid > b->by.tid;
 }
 
 static int write_row(struct blame *b, struct finding_window *fw, const struct blame_row *r)
 {
 	struct finding_blame *out = FINDING_APPEND(&fw->blame, &fw->blame_cnt);
 	const char *path = r->ino ? files__path(b->a->files, r->dev, r->ino) : "";
-	const struct thread *t = r->tid ? timeline__last(&b->a->tl, r->tid) : NULL;
 	int err;
 
 	if (!out)
@@ -239,9 +249,9 @@ static int write_row(struct blame *b, struct finding_window *fw, const struct bl
 				   (unsigned long long)r->ino);
 	else
 		err = finding_setf(&out->file, "%u:%u", r->dev >> 20, r->dev & 0xfffff);
-	if (err || !r->tid)
+	if (err || !r->by.tid)
 		return err ? err : finding_set(&out->dirtied_by, "");
-	return finding_setf(&out->dirtied_by, "%s/%u", t && t->comm[0] ? t->comm : "?", r->tid);
+	return finding_setf(&out->dirtied_by, "%s/%u", r->by.comm[0] ? r->by.comm : "?", r->by.tid);
 }
 
 int blame__window(struct analysis *a, uint32_t w, const struct path *p, uint32_t dev)

@@ -144,8 +144,8 @@ static uint32_t busiest(const struct devices *d, uint64_t begin, uint64_t end, c
 	return best;
 }
 
-int carry__new(struct carry *c, struct devices *d, const struct backlog *backlog, uint64_t begin_ns,
-	       uint64_t end_ns, const uint32_t *devs, size_t devs_cnt)
+int carry__new(struct carry *c, const struct devices *d, const struct backlog *backlog,
+	       uint64_t begin_ns, uint64_t end_ns, const uint32_t *devs, size_t devs_cnt)
 {
 	uint64_t budget = 0;
 
@@ -158,13 +158,12 @@ int carry__new(struct carry *c, struct devices *d, const struct backlog *backlog
 			budget = backlog->of[i].bytes;
 	c->backlog_bytes = budget;
 	for (size_t i = devices__done_after(d, begin_ns); i < vec__cnt(&d->done); i++) {
-		struct done *r = VEC_AT(&d->done, struct done, i);
+		const struct done *r = VEC_AT(&d->done, struct done, i);
 		struct step *s;
 		uint64_t old = 0;
 
 		if (r->complete_ns >= end_ns)
 			break;
-		r->old_bytes = r->queue_ns < begin_ns ? r->bytes : 0;
 		if (r->dev != c->dev)
 			continue;
 		if (r->queue_ns < begin_ns) {
@@ -173,7 +172,6 @@ int carry__new(struct carry *c, struct devices *d, const struct backlog *backlog
 			old = r->bytes < budget ? r->bytes : budget;
 			budget -= old;
 		}
-		r->old_bytes = old;
 		c->bytes += r->bytes;
 		c->old_bytes += old;
 		s = VEC_PUSH(&c->steps, struct step);

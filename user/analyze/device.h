@@ -43,8 +43,7 @@ struct backlog {
 struct done {
 	uint64_t queue_ns; /* of its first bio; its own begin, where no bio was seen */
 	uint64_t getrq_ns, insert_ns, issue_ns, complete_ns; /* 0 = not seen */
-	uint64_t ino;	    /* that the first submitter was writing back; 0 = not known */
-	uint64_t old_bytes; /* of the window at hand: see carry__new() */
+	uint64_t ino; /* that the first submitter was writing back; 0 = not known */
 	uint32_t ino_dev;
 	uint32_t dev;
 	uint32_t bytes;
@@ -64,7 +63,6 @@ struct devices {
 	uint32_t cnt;
 	struct bio_entry *bios;	    /* by place on the device */
 	struct bio_entry *bios_end; /* by the place behind them */
-	struct bio_entry *bios_id;  /* by number */
 	struct rq_entry *rqs;
 	struct vec done; /* struct done, by completion */
 	bool no_memory;
@@ -110,8 +108,8 @@ struct carry {
 };
 
 /* `devs`: the devices of the window's files; without one of them the busiest is taken. */
-int carry__new(struct carry *c, struct devices *d, const struct backlog *backlog, uint64_t begin_ns,
-	       uint64_t end_ns, const uint32_t *devs, size_t devs_cnt);
+int carry__new(struct carry *c, const struct devices *d, const struct backlog *backlog,
+	       uint64_t begin_ns, uint64_t end_ns, const uint32_t *devs, size_t devs_cnt);
 uint64_t carry__ns(const struct carry *c, uint64_t a, uint64_t b);
 void carry__free(struct carry *c);
 

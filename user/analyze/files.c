@@ -297,6 +297,7 @@ static struct inode_entry *destination(struct analysis *a, const struct ev_sysca
 
 static void on_write(struct analysis *a, const struct ev_syscall *ev)
 {
+	struct dirtier by;
 	struct inode_entry *i = destination(a, ev);
 	struct window_file *f;
 	uint64_t ns, took = ev->h.ts_ns - ev->enter_ns;
@@ -307,7 +308,8 @@ static void on_write(struct analysis *a, const struct ev_syscall *ev)
 		return;
 	i->unsynced_bytes += ev->ret;
 	devices__written(&a->devices, i->key.dev, ev->ret);
-	dirtiers__note(&a->dirtiers, i->key.dev, i->key.ino, ev->h.tid, ev->enter_ns, false);
+	by = dirtier_of(timeline__thread(&a->tl, ev->h.tid), ev->h.tid);
+	dirtiers__note(&a->dirtiers, i->key.dev, i->key.ino, &by, ev->enter_ns, false);
 	/* A call that lies partly in a window has written that part of its bytes there. */
 	FOR_EACH_WINDOW_FILE(a, i, ev->enter_ns, ev->h.ts_ns, ns, f)
 	f->bytes_written += (unsigned __int128)ev->ret * ns / took;

@@ -26,14 +26,6 @@ static uint32_t window_before(const struct analysis *a, uint32_t w, uint64_t ns)
 	return 0;
 }
 
-/* The old part of a request's bytes: what is known of it is more than what the device tells. */
-static uint64_t request_carry(const struct window *win, const struct done *r, uint64_t ns)
-{
-	if (r->queue_ns < win->begin_ns)
-		return ns;
-	return r->bytes ? (unsigned __int128)ns * r->old_bytes / r->bytes : 0;
-}
-
 static void add_carry(struct analysis *a, uint32_t w, const struct carry *carry,
 		      const struct path_piece *p, struct tally *ledger)
 {
@@ -42,9 +34,12 @@ static void add_carry(struct analysis *a, uint32_t w, const struct carry *carry,
 
 	if (!waits_for_device(p->cause))
 		return;
-	ns = p->rq ? request_carry(win, p->rq, p->hi - p->lo) : carry__ns(carry, p->lo, p->hi);
-	if (p->rq && p->rq->queue_ns < since)
+	if (p->rq && p->rq->queue_ns < win->begin_ns) { /* it is old itself */
 		since = p->rq->queue_ns;
+		ns = p->hi - p->lo;
+	} else { /* it stands behind what is old in the device */
+		ns = carry__ns(carry, p->lo, p->hi);
+	}
 	if (ns)
 		tally__carry(ledger, p->cause, ns, window_before(a, w, since));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The life of a request: bios are queued, get a request or are merged into one, requests are
- * inserted, issued and completed. A bio is known by its place on the device: of a bio that is split
- * the first part keeps the place, the rest the number.
+ * inserted, issued and completed. A bio is known by its place on the device; its number changes when
+ * it is split.
  */
 #include "device.h"
 
@@ -28,9 +28,9 @@ struct place {
 
 struct bio_entry {
 	struct place at, end;
-	uint32_t id;
+	uint32_t bytes, opf;
 	struct done done; /* what is known of the request that it becomes */
-	UT_hash_handle hh, hh_end, hh_id;
+	UT_hash_handle hh, hh_end;
 };
 
 struct rq_entry {
@@ -38,6 +38,7 @@ struct rq_entry {
 	struct done done;
 	uint64_t sector;
 	bool requeued;
+	bool flushes; /* the device has no FUA: it is flushed before or behind it */
 	UT_hash_handle hh;
 };
 
@@ -61,14 +62,6 @@ static struct bio_entry *bio_before(const struct devices *d, uint32_t dev, uint6
 	return b;
 }
 
-static struct bio_entry *bio_of(const struct devices *d, uint32_t id)
-{
-	struct bio_entry *b = NULL;
-
-	HASH_FIND(hh_id, d->bios_id, &id, sizeof(id), b);
-	return b;
-}
-
 static void drop_bio(struct devices *d, struct bio_entry *b)
 {
 	if (!b)
@@ -76,19 +69,19 @@ static void drop_bio(struct devices *d, struct bio_entry *b)
 	HASH_DELETE(hh, d->bios, b);
 	if (b->hh_end.tbl)
 		HASH_DELETE(hh_end, d->bios_end, b);
-	if (b->hh_id.tbl)
-		HASH_DELETE(hh_id, d->bios_id, b);
 	free(b);
 }
 
-static struct bio_entry *add_bio(struct devices *d, const struct ev_bio *ev)
+static struct bio_entry *add_bio(struct devices *d, uint32_t dev, uint64_t sector, uint32_t bytes)
 {
 	struct bio_entry *b = calloc(1, sizeof(*b));
 
+	drop_bio(d, bio_at(d, dev, sector));
 	if (HASH_CNT(hh, d->bios) >= MAX_BIOS)
 		drop_bio(d, d->bios);
 	if (b) {
-		b->at = (struct place){ .sector = ev->sector, .dev = ev->dev };
+		b->at = (struct place){ .sector = sector, .dev = dev };
+		b->bytes = bytes;
 		HASH_ADD(hh, d->bios, at, sizeof(b->at), b);
 	}
 	if (b && b->hh.tbl)
@@ -96,18 +89,6 @@ static struct bio_entry *add_bio(struct devices *d, const struct ev_bio *ev)
 	free(b);
 	d->no_memory = true;
 	return NULL;
-}
-
-static void index_id(struct devices *d, struct bio_entry *b, uint32_t id)
-{
-	struct bio_entry *before = bio_of(d, id);
-
-	if (before)
-		HASH_DELETE(hh_id, d->bios_id, before);
-	if (before)
-		before->hh_id.tbl = NULL;
-	b->id = id;
-	HASH_ADD(hh_id, d->bios_id, id, sizeof(b->id), b);
 }
 
 /* Several may end at one place, in damaged input: any of them will do. */
@@ -121,14 +102,12 @@ static void index_end(struct devices *d, struct bio_entry *b, uint64_t sector)
 
 static void on_queue(struct devices *d, const struct ev_bio *ev, const struct inode_mark *inode)
 {
-	struct bio_entry *b;
+	struct bio_entry *b = add_bio(d, ev->dev, ev->sector, ev->bytes);
 
-	drop_bio(d, bio_at(d, ev->dev, ev->sector));
-	b = add_bio(d, ev);
 	if (!b)
 		return;
-	index_id(d, b, FP_ID(ev->bio_act));
 	index_end(d, b, ev->sector + ev->bytes / 512);
+	b->opf = ev->opf;
 	b->done.queue_ns = ev->h.ts_ns;
 	b->done.submitter[0] = ev->h.tid;
 	b->done.submitters = 1;
@@ -136,22 +115,29 @@ static void on_queue(struct devices *d, const struct ev_bio *ev, const struct in
 	b->done.ino_dev = inode->dev;
 }
 
+/* A bio that is larger than a request may be comes in parts: the rest was queued with the first. */
+static void split_off(struct devices *d, const struct bio_entry *b, uint32_t bytes)
+{
+	const struct done of_both = b->done;
+	struct bio_entry *rest = add_bio(d, b->at.dev, b->at.sector + bytes / 512,
+					 b->bytes - bytes);
+
+	if (rest)
+		rest->done = of_both;
+}
+
 static void on_getrq(struct devices *d, const struct ev_bio *ev)
 {
-	struct bio_entry *b = bio_at(d, ev->dev, ev->sector), *whole;
+	struct bio_entry *b = bio_at(d, ev->dev, ev->sector);
 
-	if (!b) { /* the rest of one that was split */
-		whole = bio_of(d, FP_ID(ev->bio_act));
-		if (!whole || whole->at.dev != ev->dev)
-			return;
-		b = add_bio(d, ev);
-		if (!b)
-			return;
-		whole = bio_of(d, FP_ID(ev->bio_act));
-		if (whole)
-			b->done = whole->done;
-		index_id(d, b, FP_ID(ev->bio_act));
-	}
+	if (!b)
+		return;
+	if (ev->bytes && ev->bytes < b->bytes)
+		split_off(d, b, ev->bytes);
+	b = bio_at(d, ev->dev, ev->sector); /* unless it was the oldest, and gave way to its rest */
+	if (!b)
+		return;
+	b->bytes = ev->bytes;
 	index_end(d, b, ev->sector + ev->bytes / 512);
 	b->done.getrq_ns = ev->h.ts_ns;
 	b->done.getrq_tid = ev->h.tid;
@@ -266,13 +252,16 @@ static void on_begin(struct devices *d, const struct ev_rq *ev, bool issue)
 
 	if (!r)
 		return;
-	if (another_generation(r, ev, issue))
+	if (another_generation(r, ev, issue)) {
 		memset(&r->done, 0, sizeof(r->done));
+		r->flushes = false;
+	}
 	b = bio_at(d, ev->dev, ev->sector);
 	if (b) {
 		uint64_t inserted = r->done.insert_ns;
 
 		r->done = b->done;
+		r->flushes = (b->opf & (OPF_PREFLUSH | OPF_FUA)) && !(ev->opf & OPF_FUA);
 		r->done.insert_ns = inserted;
 	}
 	if (!r->done.queue_ns)
@@ -291,25 +280,57 @@ static void on_begin(struct devices *d, const struct ev_rq *ev, bool issue)
 	}
 }
 
+static void add_done(struct devices *d, const struct done *of, const struct ev_rq *ev,
+		     uint64_t keep_ns)
+{
+	struct done *done;
+
+	if (ev->h.ts_ns < keep_ns)
+		return;
+	done = VEC_PUSH(&d->done, struct done);
+	if (!done) {
+		d->no_memory = true;
+		return;
+	}
+	*done = *of;
+	done->complete_ns = ev->h.ts_ns;
+	if (ev->bytes)
+		done->bytes = ev->bytes;
+}
+
+/* The end of a request that was flushed around: all since its admission was for that. */
+static void add_flush(struct devices *d, const struct done *of, const struct ev_rq *ev,
+		      uint64_t keep_ns)
+{
+	struct done flush = *of;
+
+	flush.rq = FP_ID(ev->rq_act);
+	flush.dev = ev->dev;
+	flush.bytes = 0;
+	flush.opf = ev->opf | OPF_PREFLUSH;
+	flush.issue_ns = of->getrq_ns ? of->getrq_ns : of->queue_ns;
+	flush.insert_ns = 0;
+	add_done(d, &flush, ev, keep_ns);
+}
+
 static void on_complete(struct devices *d, const struct ev_rq *ev, uint64_t keep_ns)
 {
 	struct rq_entry *r = rq_of(d, FP_ID(ev->rq_act), false);
-	struct done *done;
+	struct bio_entry *b = r ? NULL : bio_at(d, ev->dev, ev->sector);
 
+	if (b && !ev->bytes && (b->opf & OPF_PREFLUSH)) { /* nothing but a flush: never issued */
+		add_flush(d, &b->done, ev, keep_ns);
+		drop_bio(d, b);
+	}
 	if (!r)
 		return;
+	if (r->flushes && !ev->bytes)
+		add_flush(d, &r->done, ev, keep_ns);
+	else
+		add_done(d, &r->done, ev, keep_ns);
+	if (r->flushes && ev->bytes)
+		return; /* its data is through; its end is still to come */
 	/* A partial completion is counted with its bytes; the request's number is free after it. */
-	if (ev->h.ts_ns >= keep_ns) {
-		done = VEC_PUSH(&d->done, struct done);
-		if (done) {
-			*done = r->done;
-			done->complete_ns = ev->h.ts_ns;
-			if (ev->bytes)
-				done->bytes = ev->bytes;
-		} else {
-			d->no_memory = true;
-		}
-	}
 	HASH_DEL(d->rqs, r);
 	free(r);
 }

@@ -126,6 +126,38 @@ static void flush_and_throttled_bio(void **state)
 	}
 }
 
+/*
+ * A device without FUA: the write is flushed before and behind, and ends with a second completion.
+ * Nothing but a flush is never issued under its own number.
+ */
+static void flush_sequences(void **state)
+{
+	for (int data = 0; data < 2; data++) {
+		uint32_t bytes = data ? BYTES : 0;
+		struct trace_builder *b = begin();
+		struct findings *f;
+
+		tb_cpu(b, 1);
+		tb_at(b, 110 * MS);
+		tb_bio(b, 10, FP_BIO_QUEUE, 3, DEV, SECTOR, bytes, 1 | 1 << 18 | data << 17);
+		tb_bio(b, 10, FP_BIO_GETRQ, 3, DEV, SECTOR, bytes, 1 | 1 << 18 | data << 17);
+		sleep_from(b, 110 * MS + 1);
+		tb_at(b, 111 * MS);
+		tb_rq(b, 0, FP_RQ_ISSUE, 8, DEV, UINT64_MAX, 0, 2 | 1 << 18);
+		tb_at(b, 120 * MS);
+		tb_rq(b, 0, FP_RQ_COMPLETE, 8, DEV, UINT64_MAX, 0, 2 | 1 << 18);
+		if (data)
+			serve(b, 7, 120 * MS, 121 * MS, 130 * MS, OPF_SYNCED);
+		tb_at(b, 150 * MS);
+		tb_rq(b, 0, FP_RQ_COMPLETE, 7, DEV, SECTOR, 0, OPF_SYNCED);
+		woken_by(b, 150 * MS, 7, WRITEBACK_SLEEP);
+		f = end(b);
+		assert_int_equal(ledger_ns(&f->windows[0], "io.flush"), 40 * MS - 1);
+		findings__free(f);
+		tb__free(b);
+	}
+}
+
 /* A number that is used again, and a completion that was lost: each wait gets its own request. */
 static void request_numbers_are_reused(void **state)
 {
@@ -173,6 +205,37 @@ static void merged_bios(void **state)
 	assert_int_equal(ledger_ns(w, "kernel.cpu_other"), 6 * MS);
 	assert_int_equal(ledger_ns(w, "io.sched_queue"), 8 * MS);
 	assert_int_equal(ledger_ns(w, "io.device_service"), 30 * MS);
+	findings__free(f);
+	tb__free(b);
+}
+
+/* A bio of three requests: each part waited for its request since the whole was queued. */
+static void split_bio(void **state)
+{
+	struct trace_builder *b = begin();
+	const struct finding_window *w;
+	struct findings *f;
+
+	kthread_from(b, FLUSHER, "kworker/u8:1", 105 * MS);
+	sleep_from(b, 106 * MS);
+	tb_at(b, 112 * MS);
+	tb_bio(b, FLUSHER, FP_BIO_QUEUE, 3, DEV, SECTOR, 3 * BYTES, OPF_BG);
+	for (int i = 0; i < 3; i++) {
+		uint64_t sector = SECTOR + i * BYTES / 512;
+
+		tb_at(b, (114 + 2 * i) * MS);
+		tb_bio(b, FLUSHER, FP_BIO_GETRQ, 9 + i, DEV, sector, BYTES, OPF_BG);
+		tb_rq(b, FLUSHER, FP_RQ_ISSUE, 7 + i, DEV, sector, BYTES, OPF_BG);
+	}
+	tb_at(b, 150 * MS);
+	tb_rq(b, 0, FP_RQ_COMPLETE, 9, DEV, SECTOR + 2 * BYTES / 512, BYTES, OPF_BG);
+	woken_by(b, 150 * MS, 9, WRITEBACK_SLEEP);
+	f = end(b);
+	w = &f->windows[0];
+	/* the submitter ran, from 106 to the bio's queueing and on to the third request */
+	assert_int_equal(ledger_ns(w, "kernel.cpu_other"), 12 * MS);
+	assert_int_equal(ledger_ns(w, "io.device_service"), 32 * MS);
+	assert_string_equal(w->blame[0].dirtied_by, "kworker/u8:1/50");
 	findings__free(f);
 	tb__free(b);
 }
@@ -326,8 +389,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(life_of_a_request),
 		cmocka_unit_test(flush_and_throttled_bio),
+		cmocka_unit_test(flush_sequences),
 		cmocka_unit_test(request_numbers_are_reused),
 		cmocka_unit_test(merged_bios),
+		cmocka_unit_test(split_bio),
 		cmocka_unit_test(work_item_behind_a_request),
 		cmocka_unit_test(work_item_of_a_thread),
 		cmocka_unit_test(who_left_it_behind),
