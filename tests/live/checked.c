@@ -5,11 +5,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
+
+#include "user/capture/kernel_shape.h"
 
 void record_with(struct recorded *r, const struct recorded_opts *o)
 {
@@ -26,25 +29,37 @@ void record_it(struct recorded *r, int (*run)(void *))
 	record_with(r, &o);
 }
 
-void need_probe(const char *name)
+static bool has_tracepoint(const char *name)
+{
+	struct kernel_shape shape;
+	char section[64];
+	bool has;
+
+	assert_int_equal(kernel_shape__read(&shape, false), 0);
+	snprintf(section, sizeof(section), "tp_btf/%s", name);
+	has = kernel_shape__has(&shape, section);
+	kernel_shape__free(&shape);
+	return has;
+}
+
+void need_probe(const char *name, const char *tracepoint)
 {
 	struct capture_opts o = usual_capture();
 	const struct capture_hook *h;
 	struct capture *c = NULL;
-	bool is_best = false;
 	size_t cnt = 0, i;
 
+	if (!has_tracepoint(tracepoint)) {
+		print_message("this kernel has no tracepoint %s\n", tracepoint);
+		skip();
+	}
 	assert_int_equal(capture__open(&c, &o), 0);
 	h = capture__hooks(c, &cnt);
 	for (i = 0; i < cnt && strcmp(h[i].probe, name) != 0; i++)
 		;
 	assert_true(i < cnt);
-	is_best = !strcmp(h[i].rung, "best");
-	if (!is_best)
-		print_message("%s: lost on this kernel: %s\n", name, h[i].lost);
+	assert_string_equal(h[i].rung, "best");
 	capture__close(c);
-	if (!is_best)
-		skip();
 }
 
 const struct told *told(const struct recorded *r)

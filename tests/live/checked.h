@@ -12,8 +12,11 @@
 void record_it(struct recorded *r, int (*run)(void *));
 void record_with(struct recorded *r, const struct recorded_opts *o);
 
-/* Skips the test, said, if the hooks of that probe are not to be had on this kernel. */
-void need_probe(const char *name);
+/*
+ * Skips the test, said, if this kernel has no such tracepoint. Where it has it, the probe's hooks
+ * must all be there.
+ */
+void need_probe(const char *name, const char *tracepoint);
 
 /* What the workload told */
 const struct told *told(const struct recorded *r);

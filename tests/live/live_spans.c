@@ -95,7 +95,7 @@ static void waits_for_a_lock_have_begin_and_end(void **state)
 	struct recorded r;
 	size_t pos = 0, waits = 0;
 
-	need_probe("lock");
+	need_probe("lock", "contention_begin");
 	record_it(&r, write_in_turn);
 	while ((s = recorded__next(&r, &pos, EV_SPAN, 0))) {
 		if (s->op != FP_SPAN_LOCK || (s->h.tid != (uint32_t)told(&r)->tid &&
@@ -118,7 +118,7 @@ static void interrupts_that_take_the_cpu_are_spans(void **state)
 	struct recorded r;
 	size_t pos = 0, stolen = 0;
 
-	need_probe("interrupt");
+	need_probe("interrupt", "softirq_entry");
 	record_it(&r, burn);
 	while ((s = recorded__next(&r, &pos, EV_SPAN, told(&r)->tid))) {
 		if (s->op != FP_SPAN_IRQ && s->op != FP_SPAN_SOFTIRQ)
@@ -138,7 +138,7 @@ static void compaction_is_a_span(void **state)
 	struct recorded r;
 	size_t pos = 0, spans = 0;
 
-	need_probe("memory");
+	need_probe("memory", "mm_compaction_begin");
 	if (access("/proc/sys/vm/compact_memory", W_OK)) {
 		print_message("this kernel does not compact memory\n");
 		skip();
