@@ -211,6 +211,7 @@ $(O)/faults/faultload: $(call obj,$(FAULT_SRCS) user/log.c)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ -lpthread
 
 $(O)/bench/trace_speed: $(call obj,$(wildcard tests/unit/trace_builder*.c))
+$(O)/bench/gate_power: $(O)/tests/unit/curve_tables.o
 
 $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libflatpause.a
 	$(Q)mkdir -p $(@D)
