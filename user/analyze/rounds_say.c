@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* What each of the simpler ways would have concluded, in its own numbers, and what these leave out. */
-#include "rounds.h"
+#include "rounds_say.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-
-#include "../cli/params.h"
-
-#define NUM	 32
-#define ROWS_MAX 12
-#define MOST	 0.5 /* of the pause: what people take for the answer */
 
 static const char *const call_names[FP_SYS_END] = {
 	[FP_SYS_OTHER] = "other",
@@ -38,18 +32,7 @@ static const char *const call_names[FP_SYS_END] = {
 	[FP_SYS_MSYNC] = "msync",
 };
 
-/* All that the rounds are told from. */
-struct story {
-	struct analysis *a;
-	struct findings *f;
-	struct round_window sum;
-	struct finding_round *round; /* the one that is being written */
-	bool no_memory;		     /* said at the end: once is enough */
-};
-
-static void say(struct story *s, char **field, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-static void say(struct story *s, char **field, const char *fmt, ...)
+void story__say(struct story *s, char **field, const char *fmt, ...)
 {
 	char *text = NULL;
 	va_list ap;
@@ -66,17 +49,12 @@ static void say(struct story *s, char **field, const char *fmt, ...)
 	*field = text;
 }
 
-static const char *ns_text(uint64_t ns, char *buf)
-{
-	return format_ns(ns, buf, NUM);
-}
-
-static double percent(double part, double whole)
+double percent_of(double part, double whole)
 {
 	return whole > 0 ? 100 * part / whole : 0;
 }
 
-static int begin_round(struct story *s, const char *name)
+int story__begin_round(struct story *s, const char *name)
 {
 	struct finding_round *r = FINDING_APPEND(&s->f->rounds.list, &s->f->rounds.cnt);
 
@@ -88,7 +66,7 @@ static int begin_round(struct story *s, const char *name)
 	return 0;
 }
 
-static struct finding_round_row *add_row(struct story *s, const char *name, uint64_t count,
+struct finding_round_row *story__add_row(struct story *s, const char *name, uint64_t count,
 					 uint64_t ns)
 {
 	struct finding_round_row *row = FINDING_APPEND(&s->round->rows, &s->round->rows_cnt);
@@ -115,10 +93,15 @@ static bool agrees(const struct findings *f, const char *cause)
 	return same_family(cause, f->verdict.cause);
 }
 
-static int conclude(struct story *s, const char *cause)
+int story__conclude(struct story *s, const char *cause)
 {
 	s->round->agrees = agrees(s->f, cause);
 	return finding_set(&s->round->cause, cause);
+}
+
+bool story__counts(const struct story *s, const struct finding_window *w)
+{
+	return s->f->rounds.regime != REGIME_SLOW || w->slow;
 }
 
 /* ---- 1: strace -c ---- */
@@ -139,7 +122,7 @@ static int by_cpu(const void *x, const void *y)
 
 static int write_calls(struct story *s, struct call_row *rows, size_t *cnt)
 {
-	char wall[NUM];
+	char wall[ROUND_NUM];
 
 	*cnt = 0;
 	for (int i = 0; i < FP_SYS_END; i++)
@@ -147,9 +130,9 @@ static int write_calls(struct story *s, struct call_row *rows, size_t *cnt)
 			rows[(*cnt)++] = (struct call_row){ i, &s->sum.calls[i] };
 	if (*cnt)
 		qsort(rows, *cnt, sizeof(rows[0]), by_cpu);
-	for (size_t i = 0; i < *cnt && i < ROWS_MAX; i++) {
-		struct finding_round_row *row = add_row(s, call_names[rows[i].cls],
-							rows[i].call->calls, rows[i].call->cpu_ns);
+	for (size_t i = 0; i < *cnt && i < ROUND_ROWS_MAX; i++) {
+		struct finding_round_row *row = story__add_row(
+			s, call_names[rows[i].cls], rows[i].call->calls, rows[i].call->cpu_ns);
 
 		if (!row ||
 		    finding_setf(&row->note, "wall %s", ns_text(rows[i].call->wall_ns, wall)))
@@ -162,34 +145,37 @@ static int say_calls(struct story *s, const struct call_row *top, uint64_t syste
 {
 	const struct round_window *r = &s->sum;
 	uint64_t rest = r->main_ns > system_ns ? r->main_ns - system_ns : 0;
-	bool user = percent(rest, r->main_ns) >= 100 * MOST;
-	char a[NUM], b[NUM], c[NUM];
-	struct finding_round_row *row = add_row(s, "[remainder]", 0, rest);
+	bool user = percent_of(rest, r->main_ns) >= ROUND_MOST;
+	char a[ROUND_NUM], b[ROUND_NUM], c[ROUND_NUM];
+	struct finding_round_row *row = story__add_row(s, "[remainder]", 0, rest);
 
 	if (!row || finding_set(&row->note, "read as user CPU"))
 		return -ENOMEM;
 	if (user)
-		say(s, &s->round->conclusion,
-		    "only %s of the pause is system CPU of its calls; the other %.1f %% is user "
-		    "CPU",
-		    ns_text(system_ns, a), percent(rest, r->main_ns));
+		story__say(s, &s->round->conclusion,
+			   "only %s of the pause is system CPU of its calls; the other %.1f %% is "
+			   "user "
+			   "CPU",
+			   ns_text(system_ns, a), percent_of(rest, r->main_ns));
 	else
-		say(s, &s->round->conclusion, "system CPU: %.0f %% of the pause in %s",
-		    percent(top->call->cpu_ns, r->main_ns), call_names[top->cls]);
+		story__say(s, &s->round->conclusion, "system CPU: %.0f %% of the pause in %s",
+			   percent_of(top->call->cpu_ns, r->main_ns), call_names[top->cls]);
 	if (user)
-		say(s, &s->round->why,
-		    "the thread ran %s in user mode and slept %s of %s: without -w a sleep inside "
-		    "a "
-		    "call counts as nothing%s",
-		    ns_text(r->main_user_ns, a), ns_text(r->main_asleep_ns, b),
-		    ns_text(r->main_ns, c),
-		    r->threads > 1 ? ", and without -f no other thread is seen" : "");
+		story__say(s, &s->round->why,
+			   "the thread ran %s in user mode and slept %s of %s: without -w a sleep "
+			   "inside "
+			   "a "
+			   "call counts as nothing%s",
+			   ns_text(r->main_user_ns, a), ns_text(r->main_asleep_ns, b),
+			   ns_text(r->main_ns, c),
+			   r->threads > 1 ? ", and without -f no other thread is seen" : "");
 	else
-		say(s, &s->round->why,
-		    "it says in which call, and nothing of what the kernel did there; the %s that "
-		    "the thread slept are in no row",
-		    ns_text(r->main_asleep_ns, b));
-	return conclude(s, user ? "user.cpu" : "kernel.cpu_other");
+		story__say(s, &s->round->why,
+			   "it says in which call, and nothing of what the kernel did there; the "
+			   "%s that "
+			   "the thread slept are in no row",
+			   ns_text(r->main_asleep_ns, b));
+	return story__conclude(s, user ? "user.cpu" : "kernel.cpu_other");
 }
 
 static int tell_calls(struct story *s)
@@ -197,7 +183,7 @@ static int tell_calls(struct story *s)
 	struct call_row rows[FP_SYS_END];
 	uint64_t system_ns = 0;
 	size_t cnt;
-	int err = begin_round(s, "syscall summary");
+	int err = story__begin_round(s, "syscall summary");
 
 	if (!err)
 		err = finding_setf(&s->round->method,
@@ -206,10 +192,10 @@ static int tell_calls(struct story *s)
 	if (err)
 		return err;
 	if (!s->a->syscalls || !s->sum.main_ns) {
-		say(s, &s->round->conclusion,
-		    "no calls of its main thread are "
-		    "in this recording");
-		return conclude(s, "");
+		story__say(s, &s->round->conclusion,
+			   "no calls of its main thread are "
+			   "in this recording");
+		return story__conclude(s, "");
 	}
 	for (int i = 0; i < FP_SYS_END; i++)
 		system_ns += s->sum.calls[i].cpu_ns;
@@ -240,15 +226,15 @@ static int write_polls(struct story *s, uint64_t all, uint64_t empty)
 	const struct round_window *r = &s->sum;
 	struct finding_round_row *row;
 
-	for (size_t i = 0; i < vec__cnt(&r->polls) && i < ROWS_MAX; i++) {
+	for (size_t i = 0; i < vec__cnt(&r->polls) && i < ROUND_ROWS_MAX; i++) {
 		const struct round_poll *p = VEC_AT(&r->polls, struct round_poll, i);
 
-		row = add_row(s, p->frame, p->hits, 0);
+		row = story__add_row(s, p->frame, p->hits, 0);
 		if (!row || finding_setf(&row->note, "%.1f %% of the stacks, %s",
-					 percent(p->hits, all), p->cause))
+					 percent_of(p->hits, all), p->cause))
 			return -ENOMEM;
 	}
-	row = add_row(s, "[empty]", empty, 0);
+	row = story__add_row(s, "[empty]", empty, 0);
 	if (!row || !empty)
 		return row ? 0 : -ENOMEM;
 	return finding_setf(&row->note,
@@ -273,50 +259,50 @@ static const struct round_poll *busiest_poll(const struct round_window *r)
 
 static int say_empty_stacks(struct story *s, uint64_t all, uint64_t empty)
 {
-	say(s, &s->round->conclusion, "%.0f %% of the stacks are empty: user mode",
-	    percent(empty, all));
-	say(s, &s->round->why,
-	    "an empty stack is any thread that is not asleep: of %llu, %llu ran in user "
-	    "mode",
-	    (unsigned long long)empty, (unsigned long long)s->sum.empty[EMPTY_USER]);
-	return conclude(s, "user.cpu");
+	story__say(s, &s->round->conclusion, "%.0f %% of the stacks are empty: user mode",
+		   percent_of(empty, all));
+	story__say(s, &s->round->why,
+		   "an empty stack is any thread that is not asleep: of %llu, %llu ran in user "
+		   "mode",
+		   (unsigned long long)empty, (unsigned long long)s->sum.empty[EMPTY_USER]);
+	return story__conclude(s, "user.cpu");
 }
 
 static int say_polls(struct story *s, uint64_t all)
 {
 	const struct round_window *r = &s->sum;
 	const struct round_poll *p = busiest_poll(r);
-	double off = 100 - percent(r->running_ns, s->f->rounds.window_ns);
+	double off = 100 - percent_of(r->running_ns, s->f->rounds.window_ns);
 	bool futex = p && !strncmp(p->cause, "futex.", 6);
 
 	off = off < 0 ? 0 : off;
 	if (!p) {
-		say(s, &s->round->conclusion, "off CPU %.0f %% of the pause, all idle", off);
-		say(s, &s->round->why, "no poll fell on what held the pause");
-		return conclude(s, "");
+		story__say(s, &s->round->conclusion, "off CPU %.0f %% of the pause, all idle", off);
+		story__say(s, &s->round->why, "no poll fell on what held the pause");
+		return story__conclude(s, "");
 	}
-	say(s, &s->round->conclusion,
-	    "off CPU %.0f %% of the pause; of the threads that are not idle most are in "
-	    "%s%s",
-	    off, p->frame, futex ? ": lock contention" : "");
+	story__say(s, &s->round->conclusion,
+		   "off CPU %.0f %% of the pause; of the threads that are not idle most are in "
+		   "%s%s",
+		   off, p->frame, futex ? ": lock contention" : "");
 	if (p->passive * 2 > p->hits)
-		say(s, &s->round->why,
-		    "%llu of the %llu stacks in %s are of threads that the path released: "
-		    "they wait because the pause is long",
-		    (unsigned long long)p->passive, (unsigned long long)p->hits, p->frame);
+		story__say(s, &s->round->why,
+			   "%llu of the %llu stacks in %s are of threads that the path released: "
+			   "they wait because the pause is long",
+			   (unsigned long long)p->passive, (unsigned long long)p->hits, p->frame);
 	else
-		say(s, &s->round->why,
-		    "%u polls see %u moments of the pause, %.0f %% of all stacks in %s; who "
-		    "waits for whom is in none of them",
-		    r->ticks, r->ticks, percent(p->hits, all), p->frame);
-	return conclude(s, futex ? "futex.contended" : p->cause);
+		story__say(s, &s->round->why,
+			   "%u polls see %u moments of the pause, %.0f %% of all stacks in %s; who "
+			   "waits for whom is in none of them",
+			   r->ticks, r->ticks, percent_of(p->hits, all), p->frame);
+	return story__conclude(s, futex ? "futex.contended" : p->cause);
 }
 
 static int tell_polls(struct story *s)
 {
 	struct round_window *r = &s->sum;
 	uint64_t all = 0, empty = 0;
-	int err = begin_round(s, "stack poll");
+	int err = story__begin_round(s, "stack poll");
 
 	if (!err)
 		err = finding_setf(&s->round->method,
@@ -334,288 +320,14 @@ static int tell_polls(struct story *s)
 		empty += r->empty[i];
 	all += empty;
 	if (!all) {
-		say(s, &s->round->conclusion, "no poll fell into a pause");
-		return conclude(s, "");
+		story__say(s, &s->round->conclusion, "no poll fell into a pause");
+		return story__conclude(s, "");
 	}
 	err = write_polls(s, all, empty);
 	if (err)
 		return err;
-	return percent(empty, all) >= 100 * MOST ? say_empty_stacks(s, all, empty)
-						 : say_polls(s, all);
-}
-
-/* ---- 3: futex waits ---- */
-
-struct futex_sum {
-	const struct finding_futex *first;
-	uint64_t waits, ns, path_ns;
-	uint32_t windows[3]; /* by class */
-};
-
-static struct futex_sum *futex_sum(struct vec *sums, const struct finding_futex *x)
-{
-	struct futex_sum *sum;
-
-	for (size_t i = 0; i < vec__cnt(sums); i++) {
-		sum = VEC_AT(sums, struct futex_sum, i);
-		if (sum->first->uaddr == x->uaddr)
-			return sum;
-	}
-	sum = VEC_PUSH(sums, struct futex_sum);
-	if (sum)
-		sum->first = x;
-	return sum;
-}
-
-static bool counts(const struct story *s, const struct finding_window *w)
-{
-	return s->f->rounds.regime != REGIME_SLOW || w->slow;
-}
-
-static int sum_futexes(const struct story *s, struct vec *sums)
-{
-	for (size_t w = 0; w < s->f->windows_cnt; w++)
-		for (size_t i = 0; i < s->f->windows[w].futexes_cnt; i++) {
-			const struct finding_futex *x = &s->f->windows[w].futexes[i];
-			struct futex_sum *sum = counts(s, &s->f->windows[w]) ? futex_sum(sums, x)
-									     : NULL;
-
-			if (!counts(s, &s->f->windows[w]))
-				continue;
-			if (!sum)
-				return -ENOMEM;
-			sum->waits += x->waits;
-			sum->ns += x->wait_ns;
-			sum->path_ns += x->path_ns;
-			sum->windows[x->class]++;
-		}
-	return 0;
-}
-
-static int by_wait(const void *x, const void *y)
-{
-	const struct futex_sum *a = x, *b = y;
-
-	if (a->ns != b->ns)
-		return a->ns > b->ns ? -1 : 1;
-	return a->first->uaddr < b->first->uaddr ? -1 : a->first->uaddr > b->first->uaddr;
-}
-
-static int write_futexes(struct story *s, const struct vec *sums)
-{
-	for (size_t i = 0; i < vec__cnt(sums) && i < ROWS_MAX; i++) {
-		const struct futex_sum *sum = VEC_AT(sums, struct futex_sum, i);
-		struct finding_round_row *row;
-		char address[NUM];
-
-		snprintf(address, sizeof(address), "0x%llx", (unsigned long long)sum->first->uaddr);
-		row = add_row(s, address, sum->waits, sum->ns);
-		if (!row ||
-		    finding_setf(&row->note, "%.0f %% of the pause; %s",
-				 percent(sum->ns, s->f->rounds.window_ns), sum->first->mapping))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int say_futexes(struct story *s, const struct vec *sums)
-{
-	uint32_t hot = 0, passive = 0;
-	uint64_t path_ns = 0;
-	char a[NUM];
-
-	for (size_t i = 0; i < vec__cnt(sums); i++) {
-		const struct futex_sum *sum = VEC_AT(sums, struct futex_sum, i);
-
-		path_ns += sum->path_ns;
-		if (percent(sum->ns, s->f->rounds.window_ns) < 100 * MOST)
-			continue;
-		hot++;
-		passive += !sum->windows[FUTEX_CONTENDED] && sum->windows[FUTEX_PASSIVE];
-	}
-	if (!hot) {
-		say(s, &s->round->conclusion,
-		    "no futex is waited for through half of the "
-		    "pause: not the futexes");
-		say(s, &s->round->why,
-		    "the ledger charges %s to futexes; what else held "
-		    "the pause is not looked at",
-		    ns_text(path_ns, a));
-		return conclude(s, "");
-	}
-	say(s, &s->round->conclusion, "%u futex%s waited for through the pause: lock contention",
-	    hot, hot == 1 ? " is" : "es are");
-	if (passive)
-		say(s, &s->round->why,
-		    "%u of %u only released when the path went on: passive; the ledger "
-		    "charges %s to futexes",
-		    passive, hot, ns_text(path_ns, a));
-	else
-		say(s, &s->round->why, "the ledger charges %s of that to futexes",
-		    ns_text(path_ns, a));
-	return conclude(s, "futex.contended");
-}
-
-static int tell_futexes(struct story *s)
-{
-	struct vec sums = { 0 };
-	int err = begin_round(s, "futex waits");
-
-	if (!err)
-		err = finding_set(&s->round->method,
-				  "time in futex() by address, summed over all threads");
-	if (!err)
-		err = sum_futexes(s, &sums);
-	if (!err && vec__cnt(&sums))
-		qsort(VEC_AT(&sums, struct futex_sum, 0), vec__cnt(&sums), sizeof(struct futex_sum),
-		      by_wait);
-	if (!err)
-		err = write_futexes(s, &sums);
-	if (!err)
-		err = say_futexes(s, &sums);
-	vec__free(&sums);
-	return err;
-}
-
-/* ---- 4: samples of the CPU ---- */
-
-static int by_count(const void *x, const void *y)
-{
-	const struct tally_row *a = x, *b = y;
-
-	if (a->ns != b->ns)
-		return a->ns > b->ns ? -1 : 1;
-	return strcmp(a->cause, b->cause);
-}
-
-static void sort_counts(struct tally *t)
-{
-	if (vec__cnt(&t->rows))
-		qsort(VEC_AT(&t->rows, struct tally_row, 0), vec__cnt(&t->rows),
-		      sizeof(struct tally_row), by_count);
-}
-
-static int say_samples(struct story *s)
-{
-	struct round_window *r = &s->sum;
-	uint64_t all = r->symbols.total_ns;
-	const struct tally_row *top = VEC_AT(&r->sample_causes.rows, struct tally_row, 0);
-	char a[NUM], b[NUM];
-
-	say(s, &s->round->conclusion, "%.0f %% of the samples are %s; hottest function %s",
-	    percent(top->ns, all), top->cause,
-	    VEC_AT(&r->symbols.rows, struct tally_row, 0)->cause);
-	say(s, &s->round->why,
-	    "%llu sample%s stand for %s on the CPU, of pauses of %s: what sleeps takes "
-	    "none",
-	    (unsigned long long)all, all == 1 ? "" : "s", ns_text(r->running_ns, a),
-	    ns_text(s->f->rounds.window_ns, b));
-	return conclude(s, top->cause);
-}
-
-static int tell_samples(struct story *s)
-{
-	struct round_window *r = &s->sum;
-	uint64_t all = r->symbols.total_ns;
-	int err = begin_round(s, "CPU samples");
-	char a[NUM], b[NUM];
-
-	if (!err)
-		err = finding_setf(&s->round->method, "perf record -g at %.0f Hz: %llu samples",
-				   s->a->sample_hz, (unsigned long long)all);
-	if (err)
-		return err;
-	sort_counts(&r->symbols);
-	sort_counts(&r->sample_causes);
-	for (size_t i = 0; i < vec__cnt(&r->symbols.rows) && i < ROWS_MAX; i++) {
-		const struct tally_row *t = VEC_AT(&r->symbols.rows, struct tally_row, i);
-		struct finding_round_row *row = add_row(s, t->cause, t->ns, 0);
-
-		if (!row || finding_setf(&row->note, "%.0f %%", percent(t->ns, all)))
-			return -ENOMEM;
-	}
-	if (all)
-		return say_samples(s);
-	say(s, &s->round->conclusion, "not one sample hit the process");
-	say(s, &s->round->why, "it was on the CPU for %s of %s", ns_text(r->running_ns, a),
-	    ns_text(s->f->rounds.window_ns, b));
-	return conclude(s, "");
-}
-
-/* ---- 5: the ledger ---- */
-
-static int sum_ledgers(const struct story *s, struct tally *sum)
-{
-	for (size_t w = 0; w < s->f->windows_cnt; w++)
-		for (size_t i = 0; i < s->f->windows[w].ledger_cnt; i++) {
-			const struct finding_share *l = &s->f->windows[w].ledger[i];
-
-			if (counts(s, &s->f->windows[w]) &&
-			    tally__add(sum, l->cause, l->ns, l->carry_over_ns))
-				return -ENOMEM;
-		}
-	sort_counts(sum);
-	return 0;
-}
-
-static int write_ledger(struct story *s, const struct tally *sum)
-{
-	char carry[NUM];
-
-	for (size_t i = 0; i < vec__cnt(&sum->rows) && i < ROWS_MAX; i++) {
-		const struct tally_row *t = VEC_AT(&sum->rows, struct tally_row, i);
-		struct finding_round_row *row = add_row(s, t->cause, 0, t->ns);
-
-		if (!row)
-			return -ENOMEM;
-		if (t->carry_ns ? finding_setf(&row->note, "%.1f %% of the pause; carry-over %s",
-					       percent(t->ns, sum->total_ns),
-					       ns_text(t->carry_ns, carry))
-				: finding_setf(&row->note, "%.1f %% of the pause",
-					       percent(t->ns, sum->total_ns)))
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int say_ledger(struct story *s, const struct tally *sum)
-{
-	const struct finding_verdict *v = &s->f->verdict;
-	uint64_t unknown = 0;
-	char a[NUM];
-
-	for (size_t i = 0; i < vec__cnt(&sum->rows); i++) {
-		const struct tally_row *t = VEC_AT(&sum->rows, struct tally_row, i);
-
-		unknown += strncmp(t->cause, "unknown.", 8) ? 0 : t->ns;
-	}
-	if (!strcmp(v->cause, "none"))
-		say(s, &s->round->conclusion, "no anomaly");
-	else
-		say(s, &s->round->conclusion, "%.0f %% of the %s", 100 * v->share,
-		    s->f->rounds.regime == REGIME_SLOW ? "growth" : "pause");
-	say(s, &s->round->why, "the rows sum to the pauses to the nanosecond; without a name: %s",
-	    ns_text(unknown, a));
-	s->round->agrees = true;
-	return finding_set(&s->round->cause, v->cause);
-}
-
-static int tell_ledger(struct story *s)
-{
-	struct tally sum = { 0 };
-	int err = begin_round(s, "ledger");
-
-	if (!err)
-		err = finding_set(&s->round->method, "each nanosecond of the thread that closes "
-						     "the window, and of those it waited for");
-	if (!err)
-		err = sum_ledgers(s, &sum);
-	if (!err)
-		err = write_ledger(s, &sum);
-	if (!err)
-		err = say_ledger(s, &sum);
-	tally__free(&sum);
-	return err;
+	return percent_of(empty, all) >= ROUND_MOST ? say_empty_stacks(s, all, empty)
+						    : say_polls(s, all);
 }
 
 /* ---- all ---- */
@@ -628,7 +340,7 @@ static int sum_windows(struct story *s)
 		if (s->f->windows[w].slow)
 			out->regime = REGIME_SLOW;
 	for (size_t w = 0; w < s->f->windows_cnt; w++) {
-		if (!counts(s, &s->f->windows[w]))
+		if (!story__counts(s, &s->f->windows[w]))
 			continue;
 		out->windows++;
 		out->window_ns += s->f->windows[w].duration_ns;
