@@ -71,6 +71,9 @@ int page_load(const struct page *p, const struct findings *f);
 void page_window_states(const struct page *p, const struct finding_window *w);
 void page_window_devices(const struct page *p, const struct finding_window *w);
 
+/* The critical path, and whose dirty data it waited for. */
+void page_window_path(const struct page *p, const struct finding_window *w);
+
 /* Host, hooks with what is lost, cost, loss. */
 void page_facts(const struct page *p, const struct findings *f);
 

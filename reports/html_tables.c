@@ -239,6 +239,7 @@ static void write_window(const struct page *p, const struct findings *f, size_t 
 	if (w->reported_ns != FINDING_NS_NONE)
 		fprintf(p->out, "; the command reported %s", number_ns(text, w->reported_ns));
 	fputs("</p>\n", p->out);
+	page_window_path(p, w);
 	write_threads(p, w);
 	write_futexes(p, w);
 	write_files(p, w);

@@ -6,7 +6,8 @@
 #include "summary.h"
 #include "table_sums.h"
 
-#define ROWS_MAX 16
+#define ROWS_MAX  16
+#define BLAME_MAX 3
 
 static void begin_section(FILE *out, const char *title, const char *head)
 {
@@ -171,10 +172,43 @@ static void write_devices(FILE *out, const struct findings *f)
 	end_section(out);
 }
 
+static void write_path(FILE *out, const struct finding_window *w)
+{
+	char at[NUMBER_SIZE], ns[NUMBER_SIZE];
+
+	if (!w || !w->path_cnt)
+		return;
+	begin_section(out, "Critical path of the slowest window, its longest stretches",
+		      "| at | for | cause | who | by way of |\n|---:|---:|---|---|---|\n");
+	for (size_t i = 0; i < w->path_cnt; i++) {
+		const struct finding_segment *s = &w->path[i];
+
+		if (!path_shows(w, i, ROWS_MAX))
+			continue;
+		fprintf(out, "| %s | %s ", number_ns(at, s->begin_ns), number_ns(ns, s->ns));
+		write_code_cell(out, s->cause);
+		write_cell(out, s->actor);
+		write_cell(out, s->via);
+		fputs("|\n", out);
+	}
+	for (size_t i = 0; i < w->blame_cnt && i < BLAME_MAX; i++) {
+		fprintf(out, "%s* %s while data of ", i ? "" : "\n", number_ns(ns, w->blame[i].ns));
+		escape_markdown(out, w->blame[i].file);
+		fputs(" was written", out);
+		if (*text_or_empty(w->blame[i].dirtied_by)) {
+			fputs(", dirtied by ", out);
+			escape_markdown(out, w->blame[i].dirtied_by);
+		}
+		fputc('\n', out);
+	}
+	end_section(out);
+}
+
 int markdown_tables(FILE *out, const struct findings *f)
 {
 	int err;
 
+	write_path(out, slowest_window(f));
 	write_futexes(out, slowest_window(f));
 	err = write_states(out, f);
 	if (!err)

@@ -108,6 +108,16 @@ const char *curve_headline(char buf[HEADLINE_SIZE], const struct finding_curve *
 	return buf;
 }
 
+bool path_shows(const struct finding_window *w, size_t i, size_t max)
+{
+	size_t longer = 0;
+
+	for (size_t k = 0; k < w->path_cnt; k++)
+		longer += w->path[k].ns > w->path[i].ns ||
+			  (w->path[k].ns == w->path[i].ns && k < i);
+	return longer < max && w->path[i].ns >= w->duration_ns / 100;
+}
+
 const char *verdict_share_of(const struct finding_verdict *v)
 {
 	switch (v->basis) {

@@ -35,6 +35,9 @@ void cause_table__free_inside(struct cause_table *t);
 /* "STEPPED at window 3, x5.07 (90 %: 4.61 to 5.69), p = 0.0001, 3 sweeps of 10 windows" */
 const char *curve_headline(char buf[HEADLINE_SIZE], const struct finding_curve *c);
 
+/* Whether stretch `i` of the window's path is one of the `max` longest, and a hundredth of it. */
+bool path_shows(const struct finding_window *w, size_t i, size_t max);
+
 /* What the share of a verdict is of: "growth", "spikes", "difference", "pause". */
 const char *verdict_share_of(const struct finding_verdict *v);
 

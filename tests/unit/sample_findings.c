@@ -211,6 +211,27 @@ static void add_file(struct finding_window *w, const char *name)
 	x->extents = w->slow ? FINDING_EXTENTS_LOST : FINDING_EXTENTS_KEPT;
 }
 
+static void add_path(struct finding_window *w, const char *name)
+{
+	struct finding_blame *b = must_have(FINDING_APPEND(&w->blame, &w->blame_cnt));
+
+	for (size_t i = 0; i < 3; i++) {
+		struct finding_segment *s = must_have(FINDING_APPEND(&w->path, &w->path_cnt));
+
+		must(finding_set(&s->cause, parts[i].cause));
+		must(finding_setf(&s->actor, "%s/%u", name, 4243));
+		must(finding_setf(&s->via, "%sipc.wait of %s/4250", i ? "" : "futex.wait of x/1 > ",
+				  name));
+		s->begin_ns = i ? s[-1].begin_ns + s[-1].ns : 0;
+		s->ns = part_ns(&parts[i], w);
+	}
+	w->path_rest_cnt = 5;
+	w->path_rest_ns = w->duration_ns - w->path[2].begin_ns - w->path[2].ns;
+	must(finding_setf(&b->file, "/mnt/lab/snap-%u/%s", w->index - 1, name));
+	must(finding_setf(&b->dirtied_by, "%s/99", name));
+	b->ns = w->path[0].ns;
+}
+
 static void add_stack(struct flame *f, const char *name, const char *kernel, const char *cause,
 		      enum flame_state state, uint64_t ns)
 {
@@ -277,6 +298,7 @@ static void add_window(struct findings *f, uint32_t sweep, uint32_t index, bool 
 	add_threads(w, name);
 	add_futex(w, name);
 	add_file(w, name);
+	add_path(w, name);
 	add_window_tables(w, name);
 }
 

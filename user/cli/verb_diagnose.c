@@ -11,6 +11,7 @@
 #include "../analyze/analyze.h"
 #include "../log.h"
 #include "params.h"
+#include "path_text.h"
 #include "tables_text.h"
 #include "verb.h"
 #include "wrap.h"
@@ -256,6 +257,7 @@ static int print_findings(const struct findings *f, const struct diagnose_opts *
 	if (err)
 		return err;
 	print_rejected(f, &s);
+	path__print(stdout, f, s.bold, s.off);
 	print_lists(f, &s);
 	print_advice(f, &s);
 	print_recording(f, &s);

@@ -2,6 +2,8 @@
 /* When a cause is named, when none is, what is rejected, and what is said. */
 #include "verdict_cases.h"
 
+#include <math.h>
+
 static const struct row wbt[] = {
 	{ "io.throttle.wbt", 0.2, 900 }, { "user.cpu", 3, 3.4 },  { "ext4.alloc", 2, 11 },
 	{ "io.device_service", 9, 14 },	 { "fs.copy", 2.3, 2.6 }, { NULL, 0, 0 },
@@ -273,6 +275,9 @@ static void one_outlier_is_not_the_cause(void **state)
 	assert_string_equal(a.f->verdict.cause, "other_fs.fuse");
 	assert_true(says(&a, "% mm.reclaim"));
 	assert_true(says(&a, "Seen in 5 of 6 slow windows."));
+	/* share x what kind of record says so x how many windows show it */
+	assert_true(fabs(a.f->verdict.confidence - a.f->verdict.share * 0.85 * (0.5 + 2.5 / 6)) <
+		    1e-9);
 	end_case(&a);
 }
 
@@ -440,6 +445,23 @@ static void growth_outside_the_windows(void **state)
 	end_case(&a);
 }
 
+/* Three times the baseline's median, but within what that scatters. */
+static void a_baseline_may_scatter(void **state)
+{
+	static const double rough[] = { 20, 150, 20, 160, 20, 20, 150, 21 };
+	static const double run[] = { 70, 71, 69, 72, 70, 68, 71, 73 };
+	struct analysis baseline, a;
+
+	set_pauses(&baseline, rough, 8);
+	judge(&baseline);
+	set_pauses(&a, run, 8);
+	judge_against(&a, baseline.f);
+	assert_string_equal(a.f->verdict.cause, "none");
+	assert_true(says(&a, "within the baseline's scatter, 75"));
+	end_case(&a);
+	end_case(&baseline);
+}
+
 static void no_windows(void **state)
 {
 	struct analysis a = { .f = findings__new() };
@@ -494,6 +516,7 @@ int main(void)
 		cmocka_unit_test(few_windows_need_more),
 		cmocka_unit_test(spikes),
 		cmocka_unit_test(growth_outside_the_windows),
+		cmocka_unit_test(a_baseline_may_scatter),
 		cmocka_unit_test(no_windows),
 		cmocka_unit_test(loss_lowers_confidence),
 	};

@@ -31,6 +31,27 @@ static void test_verdict_first(void **state)
 	findings__free(f);
 }
 
+/* The slowest window's path stands in order of time; stretches of less than a hundredth do not. */
+static void test_path(void **state)
+{
+	struct findings *f = sample_findings(1, 10, 6, "run");
+	char *text = RENDER(findings__write_markdown(out, f));
+	const char *path = strstr(text, "Critical path of the slowest window");
+	const char *wbt, *journal;
+
+	assert_non_null(path);
+	wbt = strstr(path, "| `io.throttle.wbt` | run/4243 |");
+	journal = strstr(path, "| `jbd2.commit_wait` | run/4243 |");
+	assert_true(wbt && journal && wbt < journal);
+	assert_non_null(strstr(path, "dirtied by run/99"));
+	f->windows[0].path[0].ns = f->windows[0].duration_ns / 200;
+	assert_false(path_shows(&f->windows[0], 0, 8));
+	assert_true(path_shows(&f->windows[0], 2, 1));
+	assert_false(path_shows(&f->windows[0], 1, 1));
+	free(text);
+	findings__free(f);
+}
+
 /* A name must not start a row, a cell, a code block, an element or a mention. */
 static void test_hostile(void **state)
 {
@@ -155,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_empty_and_large),
 		cmocka_unit_test(test_comparison),
 		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_path),
 		cmocka_unit_test(test_cause_table),
 		cmocka_unit_test(test_medians),
 	};
