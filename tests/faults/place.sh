@@ -87,6 +87,7 @@ bdi_knob() { # NAME VALUE
 # group CONTROLLER: makes one, $group is its directory
 group() {
 	local root=/sys/fs/cgroup/$1
+	[ "$1" = cpu ] && [ -d "${room:-}" ] && root=$room
 	[ -e "$root/cgroup.procs" ] || missing "no cgroup controller '$1' at $root"
 	group=$root/flatpause-faults-$$
 	mkdir -p "$group" || die "cannot make $group"

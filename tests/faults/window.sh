@@ -10,24 +10,21 @@ case=$1 dir=$2
 . "$here/cases.sh"
 . "$dir/env"
 
+# Nothing is started here but the victim: what this shell does is recorded too.
 ask() {
 	local answer
-	echo "$1" >"$dir/ask"
+	echo "$1 $faulty" >"$dir/ask"
 	read -r answer <"$dir/told"
-	[ "$answer" = done ] || exit 1
+	[ "$answer" = "done" ] || exit 1
 }
 
-window=$(($(cat "$dir/window" 2>/dev/null || echo 0) + 1))
-echo $window >"$dir/window"
+window=0
+[ -e "$dir/window" ] && read -r window <"$dir/window"
+echo $((window += 1)) >"$dir/window"
 faulty=0
 [ "$arm" = fault ] && [ $window -gt "$clean_windows" ] && faulty=1
 
-ask before
-[ $faulty = 1 ] && ask on
-[ -e "$dir/control.busy" ] && busy=$(busy_ns)
+ask begin
 "${case}__window" >"$dir/said" || exit 1
-[ -e "$dir/control.busy" ] && busy=$(($(busy_ns) - busy))
-[ $faulty = 1 ] && ask off
-cat "$dir/said"
-jq -c --argjson disk_ns "${busy:-0}" --argjson faulty $faulty \
-	'. + {faulty: ($faulty == 1), disk_ms: ($disk_ns / 1e6)}' "$dir/said" >>"$dir/windows.json"
+ask end
+echo "$(<"$dir/said")"
