@@ -28,7 +28,7 @@ for word; do
 	--no-twins) arms=(fault) ;;
 	--list)
 		for case in "${case_names[@]}"; do
-			printf '%-17s %-6s %-28s %s\n' "$case" "${case_quick[$case]}" "${case_causes[$case]%%|*}" "${case_what[$case]}"
+			printf '%-17s %-6s %-40s %s\n' "$case" "${case_quick[$case]}" "${case_causes[$case]}" "${case_what[$case]}"
 		done
 		exit 0
 		;;

@@ -26,6 +26,13 @@ aged_prealloc__before() { aged_alloc__before; }
 aged_prealloc__on() { aged_alloc__on; }
 aged_prealloc__window() { "$load" extend "path=$mnt/diff" bytes=24M; }
 
+# ext4 flushes at close what replaced a file that had data: the allocation comes into the pause.
+fault close_flush "ext4.alloc|ext4.writepages" - full "a file is replaced by truncation, and close flushes it"
+close_flush__up() { aged_alloc__up && aged_alloc__on; }
+close_flush__before() { rm -f "$mnt/diff"; sync -f "$mnt"; }
+close_flush__on() { echo old >"$mnt/diff"; sync -f "$mnt"; }
+close_flush__window() { "$load" replace "path=$mnt/diff" bytes=16M; }
+
 fault cold_bitmaps ext4.bitmap_io - full "block bitmaps are read from a slow disk"
 cold_bitmaps__up() { slow_disk 64M "$plain" && old_file first 1M; }
 cold_bitmaps__before() {

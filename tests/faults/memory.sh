@@ -27,3 +27,6 @@ memcg_limit__window() (
 	join_group
 	exec "$load" write "path=$mnt/memory" bytes=12M fsync=0
 )
+
+fault copy_on_write "mm.fault.cow|mm.fault" - full "memory is shared with a fork, each first write copies a page"
+copy_on_write__window() { "$load" cow bytes=64M "shared=$faulty"; }

@@ -16,3 +16,6 @@ dawdling__window() { "$load" controller gap_ms=$((faulty * 60)); }
 fault slow_peer "user.cpu|ipc.wait|ext.network" self full "a server of somebody else computes for 60 ms"
 slow_peer__up() { foreign serve "socket=$dir/peer.sock"; }
 slow_peer__window() { "$load" ask "socket=$dir/peer.sock" ms=$((faulty * 60)); }
+
+fault slow_hook "user.cpu|wait.child" self full "a program that is run in the pause computes for 60 ms"
+slow_hook__window() { "$load" hook ms=$((faulty * 60)); }

@@ -102,6 +102,23 @@ static int sync_dirty(const struct args *a)
 	return err;
 }
 
+static int replace_path(int fd, const struct args *a)
+{
+	int err;
+
+	fd = open_file(arg_str(a, "path", NULL), O_WRONLY | O_CREAT | O_TRUNC);
+	if (fd < 0)
+		return fd;
+	err = write_all(fd, arg_num(a, "bytes", 1 << 20), 1 << 20);
+	return close(fd) ? -errno : err;
+}
+
+/* Opened, written and closed in the pause, without fsync: what was there before is what matters. */
+static int replace(const struct args *a)
+{
+	return paused(-1, a, replace_path);
+}
+
 /* ---- other calls ---- */
 
 static int write_pieces(int fd, const struct args *a)
@@ -209,6 +226,7 @@ const struct verb file_verbs[] = {
 	{ "write", "path bytes chunk fsync", write_new },
 	{ "overwrite", "path bytes chunk direct", overwrite },
 	{ "sync", "path bytes", sync_dirty },
+	{ "replace", "path bytes", replace },
 	{ "pieces", "path pieces chunk fsync", pieces },
 	{ "unlink", "path", unlink_file },
 	{ "open", "path", open_file_in_pause },

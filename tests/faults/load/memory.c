@@ -8,12 +8,14 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE 4096ull
@@ -183,25 +185,43 @@ static int held_map(const struct args *a)
 	return err;
 }
 
-/* ---- memory that the group's limit does not allow ---- */
+/* ---- memory that is shared with a fork ---- */
 
-/* Reads a file that is larger than what the group may keep. */
-static int read_file(const struct args *a)
+/* As a fork for a background save: until it ends, each first write copies a page. */
+static pid_t share_memory(int release)
 {
-	static char data[128 << 10];
-	int fd = open(arg_str(a, "path", ""), O_RDONLY | O_CLOEXEC), err;
-	uint64_t begin;
+	pid_t child = fork();
+	char word;
 
-	if (fd < 0)
-		return log_err(-errno, "cannot open %s", arg_str(a, "path", ""));
-	err = pause__begin();
-	burn_cpu_ns(3 * NS_PER_MS);
+	if (!child)
+		_exit(read(release, &word, 1) < 0);
+	return child;
+}
+
+static int copy_on_write(const struct args *a)
+{
+	uint64_t bytes = arg_num(a, "bytes", 64 << 20), begin;
+	int pipe_fd[2], err;
+	pid_t child = 0;
+	char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED || pipe(pipe_fd))
+		return log_err(-errno, "mmap");
+	madvise(at, bytes, MADV_NOHUGEPAGE);
+	memset(at, 1, bytes);
+	if (arg_num(a, "shared", 0))
+		child = share_memory(pipe_fd[0]);
+	err = child < 0 ? log_err(-errno, "fork") : pause__begin();
 	begin = now_ns();
-	while (read(fd, data, sizeof(data)) > 0)
-		;
+	for (uint64_t i = 0; i < bytes; i += PAGE)
+		at[i] = 2;
 	if (!err)
 		err = pause__end(now_ns() - begin);
-	close(fd);
+	close(pipe_fd[0]);
+	close(pipe_fd[1]);
+	if (child > 0)
+		kill(child, SIGKILL), waitpid(child, NULL, 0);
+	munmap(at, bytes);
 	return err;
 }
 
@@ -209,6 +229,6 @@ const struct verb memory_verbs[] = {
 	{ "map", "path pages stride cold", map_file },
 	{ "uffd", "pages delay_ms", uffd },
 	{ "heldmap", "bytes", held_map },
-	{ "read", "path", read_file },
+	{ "cow", "bytes shared", copy_on_write },
 	{ 0 },
 };

@@ -63,6 +63,26 @@ static int controller(const struct args *a)
 	return err ? err : status ? log_err(-EIO, "the controller failed") : 0;
 }
 
+/* ---- a program that is run in the pause ---- */
+
+static int hook(const struct args *a)
+{
+	uint64_t begin;
+	pid_t child;
+	int err = pause__begin(), status = 0;
+
+	burn_cpu_ns(3 * NS_PER_MS);
+	begin = now_ns();
+	child = fork();
+	if (!child) {
+		burn_cpu_ns(arg_ms(a, "ms"));
+		_exit(0);
+	}
+	if (child < 0 || waitpid(child, &status, 0) < 0 || status)
+		err = log_err(-ECHILD, "the hook");
+	return err ? err : pause__end(now_ns() - begin);
+}
+
 /* ---- a server that is nobody's child ---- */
 
 static int unix_socket(const char *path, struct sockaddr_un *addr)
@@ -130,6 +150,7 @@ static int serve(const struct args *a)
 
 const struct verb peer_verbs[] = {
 	{ "controller", "gap_ms", controller },
+	{ "hook", "ms", hook },
 	{ "ask", "socket ms", ask },
 	{ "serve", "socket", serve },
 	{ 0 },

@@ -150,7 +150,47 @@ static int parked_write(const struct args *a)
 	return err;
 }
 
+/* ---- more switches than a small ring can hold ---- */
+
+struct pingpong {
+	int there[2], back[2];
+	uint64_t rounds;
+};
+
+static void *pong_main(void *arg)
+{
+	struct pingpong *p = arg;
+	char ball;
+
+	while (read(p->there[0], &ball, 1) == 1 && write(p->back[1], &ball, 1) == 1)
+		;
+	return NULL;
+}
+
+static int pingpong(const struct args *a)
+{
+	struct pingpong p = { .rounds = arg_num(a, "rounds", 1000) };
+	pthread_t thread;
+	char ball = 'o';
+	int err;
+
+	if (pipe(p.there) || pipe(p.back))
+		return log_err(-errno, "pipe");
+	err = -pthread_create(&thread, NULL, pong_main, &p);
+	if (!err)
+		err = pause__begin();
+	for (uint64_t i = 0; !err && i < p.rounds; i++)
+		if (write(p.there[1], &ball, 1) != 1 || read(p.back[0], &ball, 1) != 1)
+			err = log_err(-EIO, "the ball is lost");
+	if (!err)
+		err = pause__end(0);
+	close(p.there[1]);
+	pthread_join(thread, NULL);
+	return err;
+}
+
 const struct verb thread_verbs[] = {
+	{ "pingpong", "rounds", pingpong },
 	{ "mutex", "hold_ms waiters", mutex },
 	{ "parked", "path bytes waiters", parked_write },
 	{ 0 },
