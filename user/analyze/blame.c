@@ -141,16 +141,10 @@ static struct inode_mark synced_at(const struct thread *t, uint64_t ns)
 	static const int lists[] = { FP_SPAN_EXT4_WRITEPAGES, FP_SPAN_EXT4_SYNC };
 
 	for (size_t l = 0; l < 2; l++) {
-		const struct vec *v = &t->spans[lists[l]];
+		const struct span *s = thread__span_at(t, lists[l], ns);
 
-		for (size_t i = 0; i < vec__cnt(v); i++) {
-			const struct span *s = VEC_AT(v, struct span, i);
-
-			if (s->begin > ns)
-				break;
-			if (s->end > ns)
-				return (struct inode_mark){ .ino = s->arg, .dev = s->dev };
-		}
+		if (s)
+			return (struct inode_mark){ .ino = s->arg, .dev = s->dev };
 	}
 	return (struct inode_mark){ 0 };
 }

@@ -32,6 +32,15 @@ static size_t span_after(const struct vec *spans, uint64_t ns)
 	return lo;
 }
 
+const struct span *thread__span_at(const struct thread *t, int list, uint64_t ns)
+{
+	const struct vec *v = &t->spans[list];
+	size_t i = span_after(v, ns);
+	const struct span *s = i < vec__cnt(v) ? VEC_AT(v, struct span, i) : NULL;
+
+	return s && s->begin <= ns ? s : NULL;
+}
+
 void pieces__begin(struct pieces *it, const struct timeline *tl, const struct thread *t,
 		   uint64_t lo, uint64_t hi)
 {

@@ -158,6 +158,9 @@ struct thread *timeline__thread_at(const struct timeline *tl, uint32_t tid, uint
 /* The open segment up to tl->now_ns; false if there is none. */
 bool thread__open_seg(const struct timeline *tl, const struct thread *t, struct seg *out);
 
+/* The span of a list that lies over `ns`; NULL = none. */
+const struct span *thread__span_at(const struct thread *t, int list, uint64_t ns);
+
 /* ---- reading a stretch of one thread, piece by piece ---- */
 
 struct piece {

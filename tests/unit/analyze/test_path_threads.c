@@ -343,6 +343,52 @@ static void born_on_the_path(void **state)
 	tb__free(b);
 }
 
+/* Three waiters that the path releases at its end: with and without them, it is the same path. */
+static struct findings *with_waiters(struct trace_builder *b, int cnt)
+{
+	other_runs_from(b, 105 * MS, FP_TASK_TARGET, "worker");
+	tb_cpu(b, 2);
+	for (int i = 0; i < cnt; i++) {
+		tb_at(b, 101 * MS + i);
+		tb_sleeper(b, 40 + i, 10, "waiter", FP_TASK_TARGET, TB_INTERRUPTIBLE, FUTEX_SLEEP);
+	}
+	sleep_and_wake(b, PIPE_SLEEP);
+	for (int i = 0; i < cnt; i++) { /* the first by the path, each by the one before it */
+		tb_cpu(b, i ? 2 : 0);
+		tb_at(b, (190 + 2 * i) * MS);
+		tb_wake(b, i ? 40 + i - 1 : 10, 40 + i);
+		tb_cpu(b, 2);
+		tb_at(b, (190 + 2 * i) * MS + 1);
+		if (i)
+			tb_block(b, 40 + i - 1, TB_INTERRUPTIBLE);
+		tb_resume(b, 40 + i, FUTEX_SLEEP, 0);
+	}
+	tb_cpu(b, 0);
+	return end(b);
+}
+
+static void passive_threads_change_nothing(void **state)
+{
+	struct trace_builder *with = begin(), *without = begin();
+	struct findings *f = with_waiters(with, 3), *g = with_waiters(without, 0);
+	const struct finding_window *w = &f->windows[0], *v = &g->windows[0];
+
+	for (uint32_t i = 0; i < 3; i++)
+		assert_true(thread_of(w, 40 + i)->passive);
+	assert_false(thread_of(w, 10)->passive);
+	assert_false(thread_of(w, OTHER)->passive);
+	assert_int_equal(w->ledger_cnt, v->ledger_cnt);
+	for (size_t i = 0; i < w->ledger_cnt; i++) {
+		assert_string_equal(w->ledger[i].cause, v->ledger[i].cause);
+		assert_int_equal(w->ledger[i].ns, v->ledger[i].ns);
+	}
+	assert_int_equal(w->path_cnt, v->path_cnt);
+	findings__free(f);
+	findings__free(g);
+	tb__free(with);
+	tb__free(without);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +404,7 @@ int main(void)
 		cmocka_unit_test(quota),
 		cmocka_unit_test(commit_phases),
 		cmocka_unit_test(born_on_the_path),
+		cmocka_unit_test(passive_threads_change_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
