@@ -188,11 +188,14 @@ static int close_windows(struct analysis *a, bool all)
 
 /* ---- the second pass ---- */
 
+/* Kernel threads mark an inode dirty when they write it back, for its extents: not for their data. */
 static void note_dirtier(struct analysis *a, const struct ev_point *p)
 {
-	struct dirtier by = dirtier_of(timeline__thread(&a->tl, p->h.tid), p->h.tid);
+	const struct thread *t = timeline__thread(&a->tl, p->h.tid);
+	struct dirtier by = dirtier_of(t, p->h.tid);
 
-	dirtiers__note(&a->dirtiers, p->dev, p->id, &by, p->h.ts_ns, true);
+	if (!t || !t->kthread)
+		dirtiers__note(&a->dirtiers, p->dev, p->id, &by, p->h.ts_ns, true);
 }
 
 /* A bio knows the inode that its submitter is writing back. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Who had each CPU, as far as switches tell. A switch is told where either side is followed: between
- * two of them somebody may have come and gone unseen, and that stretch is left open.
+ * Who had each CPU, as far as switches tell. A switch is told where either side is followed: where
+ * the one that leaves is not the one that came, strangers took turns, and the last of them stands
+ * for all. Not so the idle task: while somebody waits for the CPU it does not have it for long.
  */
 #include "kernel_work.h"
 
@@ -32,10 +33,12 @@ void cpus__switch(struct cpus *c, uint32_t cpu, const struct ev_switch *sw, uint
 
 	if (!p || (p->known && ts < p->since_ns))
 		return;
-	if (p->known && p->tid == sw->h.tid && ts > p->since_ns && ts > keep_ns) {
+	if (p->known && ts > p->since_ns && ts > keep_ns) {
 		run = VEC_PUSH(&p->runs, struct cpu_run);
 		if (run) /* without it only the fallback names who had the CPU */
-			*run = (struct cpu_run){ .begin = p->since_ns, .end = ts, .tid = p->tid };
+			*run = (struct cpu_run){ .begin = p->since_ns,
+						 .end = ts,
+						 .tid = sw->h.tid ? sw->h.tid : p->tid };
 	}
 	p->known = true;
 	p->since_ns = ts;

@@ -84,7 +84,7 @@ static int emit_by_phase(struct walk *k, const struct job *j, const struct path_
 		const char *phase;
 
 		part.hi = piece->hi;
-		phase = phase_cause(j->commit, part.lo, &part.hi);
+		phase = j->phase ? j->phase : phase_cause(j->commit, part.lo, &part.hi);
 		part.cause = phase ? phase : piece->cause;
 		part.shown = phase ? NULL : piece->shown;
 		part.pooled = !phase && piece->pooled;
@@ -159,7 +159,7 @@ static int count_samples(struct walk *k, const struct thread *t, const struct pi
 
 		if (s->ts_ns >= p->end)
 			break;
-		if ((s->kstack != STACK_NONE || !t->target) &&
+		if ((s->kstack != STACK_NONE || !p->in_kernel) &&
 		    tally__add(out, name_sample(k->a, t, p, s), 1, 0))
 			return -ENOMEM;
 	}
@@ -237,6 +237,18 @@ static const struct thread *waker_of(const struct walk *k, const struct thread *
 	return w != t ? w : NULL;
 }
 
+/*
+ * The journal writes ordered data when it is at its log already: what it waits for by its stack is
+ * more exact than the marks of the phases.
+ */
+static const char *phase_of(const struct job *j, const char *cause)
+{
+	bool own = j->commit && j->t == j->commit && starts_with(cause, "jbd2.commit_") &&
+		   strcmp(cause, "jbd2.commit_wait");
+
+	return own ? cause : j->phase;
+}
+
 static int enter(struct walk *k, const struct job *j, const struct piece *p, const struct thread *w,
 		 const char *cause, const struct thread *commit)
 {
@@ -245,6 +257,7 @@ static int enter(struct walk *k, const struct job *j, const struct piece *p, con
 			    .hi = p->end,
 			    .fallback = cause,
 			    .commit = commit ? commit : j->commit,
+			    .phase = commit ? NULL : phase_of(j, cause),
 			    .hop = path__hop(k->path, j->hop, cause, j->t),
 			    .depth = j->depth + 1 };
 
@@ -259,7 +272,10 @@ static int enter(struct walk *k, const struct job *j, const struct piece *p, con
 static int keep(struct walk *k, const struct job *j, const struct piece *p, const char *cause,
 		const struct thread *holder)
 {
-	return walk__emit(k, j,
+	struct job wait = *j;
+
+	wait.phase = phase_of(j, cause);
+	return walk__emit(k, &wait,
 			  &(struct path_piece){ .lo = p->begin,
 						.hi = p->end,
 						.cause = cause,
@@ -272,15 +288,18 @@ static int follow_request(struct walk *k, const struct job *j, const struct piec
 			  const char *cause, bool *known)
 {
 	const struct done *rq = devices__completed(&k->a->devices, p->seg->detail, p->seg->end);
-	uint32_t hop;
+	struct job wait = *j;
 
 	*known = rq != NULL;
 	if (!rq)
 		return 0;
-	hop = path__hop(k->path, j->hop, cause, j->t);
-	if (hop == UINT32_MAX)
+	wait.lo = p->begin;
+	wait.hi = p->end;
+	wait.phase = phase_of(j, cause);
+	wait.hop = path__hop(k->path, j->hop, cause, j->t);
+	if (wait.hop == UINT32_MAX)
 		return -ENOMEM;
-	return walk__request(k, j, j->t, rq, p->begin, p->end, cause, hop, j->commit);
+	return walk__request(k, &wait, rq, cause);
 }
 
 /* On the path itself a futex is no mere parking: somebody held what was needed. */

@@ -65,6 +65,7 @@ struct job {
 	uint64_t lo, hi;
 	const char *fallback;	     /* the wait that led here: what is not seen of `t` is its */
 	const struct thread *commit; /* the journal's thread, inside a commit that is waited for */
+	const char *phase; /* of it, by the stack of the journal's wait; NULL = by its marks */
 	uint32_t hop;
 	uint32_t depth;
 };
@@ -88,10 +89,8 @@ int walk__push(struct walk *k, const struct job *j);
 /* Adds [lo, hi) of `t` under `cause`; inside a commit the phase is the name. */
 int walk__emit(struct walk *k, const struct job *j, const struct path_piece *piece);
 
-/* [lo, hi) of `t`, which waited for the request `rq`; `cause` is the wait's own name. */
-int walk__request(struct walk *k, const struct job *j, const struct thread *t,
-		  const struct done *rq, uint64_t lo, uint64_t hi, const char *cause, uint32_t hop,
-		  const struct thread *commit);
+/* [j->lo, j->hi) of `j->t`, which waited for the request `rq`; `cause` is the wait's own name. */
+int walk__request(struct walk *k, const struct job *j, const struct done *rq, const char *cause);
 
 /* [j->lo, run->begin) of a worker that had not begun with `run` yet. */
 int walk__before_work(struct walk *k, const struct job *j, const struct work_run *run);

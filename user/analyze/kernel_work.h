@@ -81,7 +81,7 @@ struct cpu_run {
 };
 
 struct cpu {
-	struct vec runs; /* struct cpu_run, by time; what was not seen is left out */
+	struct vec runs; /* struct cpu_run, by time */
 	uint64_t since_ns;
 	uint32_t tid; /* from since_ns on, until something else is seen */
 	bool known;

@@ -37,8 +37,8 @@ const char *name_running(const struct analysis *a, const struct thread *t, const
 		return "cpu.irq_steal";
 	if (p->spans & 1u << FP_SPAN_LOCK) /* it does not sleep: it spins */
 		return "lock.spin";
-	if (!p->in_kernel) { /* of others the syscalls are not recorded: samples tell */
-		*sampled = !t->target;
+	if (!p->in_kernel) { /* but for faults, and syscalls of others: samples tell */
+		*sampled = true;
 		return "user.cpu";
 	}
 	piece__context(p, t, &ctx);
@@ -48,13 +48,27 @@ const char *name_running(const struct analysis *a, const struct thread *t, const
 	return cause ? cause->id : "kernel.cpu_other";
 }
 
+/* Outside of calls the kernel runs for faults, and for interrupts, which are not the thread's. */
+static bool in_fault(const struct analysis *a, uint32_t kstack)
+{
+	uint32_t cnt;
+	const char *const *names = stacks__kernel_names(a->stacks, kstack, &cnt);
+
+	for (uint32_t i = 0; i < cnt; i++)
+		if (frame_is(names[i], "exc_page_fault") ||
+		    frame_is(names[i], "asm_exc_page_fault") ||
+		    frame_is(names[i], "handle_mm_fault"))
+			return true;
+	return false;
+}
+
 const char *name_sample(const struct analysis *a, const struct thread *t, const struct piece *p,
 			const struct sample *s)
 {
 	struct probe_context ctx;
 	const struct cause *cause;
 
-	if (s->kstack == STACK_NONE)
+	if (s->kstack == STACK_NONE || (!p->in_kernel && t->target && !in_fault(a, s->kstack)))
 		return "user.cpu";
 	piece__context(p, t, &ctx);
 	cause = stacks__classify(a->stacks, s->kstack, &ctx);

@@ -13,7 +13,6 @@ struct io_wait {
 	struct job job; /* of the waiter; its hop is the wait */
 	const struct thread *t;
 	const struct done *rq;
-	const char *cause;
 	uint64_t lo, hi;
 };
 
@@ -33,6 +32,15 @@ static int emit_device(const struct io_wait *io, const char *cause, uint64_t lo,
 						.hop = io->job.hop });
 }
 
+/* Bios that are over a group's limit are queued by this work item when their time has come. */
+static bool was_throttled(const struct io_wait *io, const struct thread *s, uint64_t ns)
+{
+	const struct work_run *run = s ? thread__work_at(s, ns) : NULL;
+	const char *name = run ? symbols__kernel(io->k->a->symbols, run->func) : NULL;
+
+	return name && !strncmp(name, "blk_throtl_dispatch_work_fn", 27);
+}
+
 /* The submitter's time, while the request was not there yet, or had no place in the queue. */
 static int walk_submitter(const struct io_wait *io, uint32_t tid, uint64_t lo, uint64_t hi,
 			  const char *fallback)
@@ -44,6 +52,8 @@ static int walk_submitter(const struct io_wait *io, uint32_t tid, uint64_t lo, u
 	hi = within(io, hi);
 	if (hi <= lo)
 		return 0;
+	if (was_throttled(io, s, hi))
+		return emit_device(io, "io.throttle.blk", lo, hi);
 	if (!s || s == io->t || io->job.depth >= PATH_MAX_DEPTH)
 		return walk__emit(io->k, &io->job,
 				  &(struct path_piece){ .lo = lo,
@@ -80,20 +90,14 @@ static const char *service_of(const struct done *r, const char *cause)
 	return flush || !strcmp(cause, "io.flush") ? "io.flush" : "io.device_service";
 }
 
-int walk__request(struct walk *k, const struct job *j, const struct thread *t,
-		  const struct done *rq, uint64_t lo, uint64_t hi, const char *cause, uint32_t hop,
-		  const struct thread *commit)
+int walk__request(struct walk *k, const struct job *j, const struct done *rq, const char *cause)
 {
-	struct io_wait io = { .k = k, .job = *j, .t = t, .rq = rq, .cause = cause };
+	struct io_wait io = { .k = k, .job = *j, .t = j->t, .rq = rq, .lo = j->lo, .hi = j->hi };
 	uint64_t begin = rq->insert_ns ? rq->insert_ns : rq->issue_ns;
 	uint64_t getrq = rq->submitters && rq->getrq_ns ? rq->getrq_ns : 0;
 	uint64_t queue, issue, complete;
 	int err;
 
-	io.lo = lo;
-	io.hi = hi;
-	io.job.hop = hop;
-	io.job.commit = commit;
 	if (!getrq)
 		getrq = begin ? begin : rq->queue_ns;
 	queue = rq->submitters && rq->queue_ns < getrq ? rq->queue_ns : getrq;
@@ -101,14 +105,14 @@ int walk__request(struct walk *k, const struct job *j, const struct thread *t,
 		getrq = queue;
 	issue = rq->issue_ns > getrq ? rq->issue_ns : getrq;
 	complete = rq->complete_ns > issue ? rq->complete_ns : issue;
-	err = walk_submitter(&io, rq->submitters ? rq->submitter[0] : 0, lo, queue, cause);
+	err = walk_submitter(&io, rq->submitters ? rq->submitter[0] : 0, j->lo, queue, cause);
 	if (!err)
 		err = walk_admission(&io, queue, getrq);
 	if (!err)
 		err = emit_device(&io, "io.sched_queue", getrq, issue);
 	if (!err)
 		err = emit_device(&io, service_of(rq, cause), issue, complete);
-	return err ? err : emit_device(&io, "io.completion_delivery", complete, hi);
+	return err ? err : emit_device(&io, "io.completion_delivery", complete, j->hi);
 }
 
 /* ---- a work item that waited for its worker ---- */
@@ -130,18 +134,17 @@ static int before_queueing(struct walk *k, const struct job *j, const struct wor
 	const struct done *rq;
 	struct job next = *j;
 
+	next.hi = queue;
 	if (run->queue_cause) {
 		rq = devices__completed(&k->a->devices, run->queue_cause, queue);
 		if (rq)
-			return walk__request(k, j, j->t, rq, j->lo, queue, cause, j->hop,
-					     j->commit);
+			return walk__request(k, &next, rq, cause);
 	}
 	if (run->queue_tid)
 		by = timeline__thread_at(&k->a->tl, run->queue_tid, queue);
 	if (!by || by == j->t || j->depth >= PATH_MAX_DEPTH)
 		return emit_before(k, j, unwalked_name(cause), j->lo, queue);
 	next.t = by;
-	next.hi = queue;
 	next.depth++;
 	return walk__push(k, &next);
 }
