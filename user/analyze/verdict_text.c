@@ -93,7 +93,7 @@ static int list_evidence(struct findings *f, const struct contrast *c,
 		err = add_evidence(f, "%s", journal);
 	if (!err)
 		err = list_device_evidence(f, c);
-	if (!err && c->unknown_share > 0)
+	if (!err && c->unknown_share >= 0.0005) /* else it would read 0.0 % */
 		err = add_evidence(f, "%.1f %% of the %s has no name", 100 * c->unknown_share,
 				   windows_of(c));
 	if (!err && f->loss.events)
