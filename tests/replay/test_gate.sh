@@ -115,6 +115,17 @@ check "one with other windows too" refuses "5 windows a sweep, the first 10" \
 check "an empty directory too" refuses "neither printed" "$fp" gate stepped.csv --confirm 'mkdir {}'
 "$fp" gate stepped.csv --confirm false --junit none.xml 2>/dev/null
 check "no report is left by it" [ ! -e none.xml ]
+check "the command has no part in our stdin" exits_with 4 \
+	sh -c "'$fp' gate - --confirm 'cat; cat stepped2.csv' <stepped.csv"
+interrupted() { # SIGTERM ends the command and us, and leaves nothing
+	"$fp" gate stepped.csv --confirm 'echo $$ >pid; exec sleep 60' &
+	local gate=$! status=0
+	for _ in $(seq 100); do [ -s pid ] && break || sleep 0.1; done
+	kill "$gate"
+	wait "$gate" || status=$?
+	[ "$status" -eq 1 ] && ! kill -0 "$(<pid)" 2>/dev/null && [ -z "$(ls -A "$TMPDIR")" ]
+}
+check "a signal ends the command and the gate" interrupted
 check "a TMPDIR that a shell takes apart is refused" refuses "takes apart" \
 	env TMPDIR="$dir/tmp/a b" sh -c "mkdir -p '$dir/tmp/a b'; '$fp' gate stepped.csv --confirm 'cp stepped2.csv {}'"
 check "but only where it is used" exits_with 4 \

@@ -64,14 +64,17 @@ static int fill_in(const char *command, const char *place, char **out)
 static void become_shell(const char *command, int out, const char *place, const char *run,
 			 uint32_t sweeps)
 {
+	int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	char count[16];
 
 	snprintf(count, sizeof(count), "%u", sweeps);
 	setpgid(0, 0);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
-	if (dup2(out, STDOUT_FILENO) < 0 || setenv(SWEEP_COMMAND_OUT, place, 1) ||
-	    setenv(SWEEP_COMMAND_RUN, run, 1) || setenv(SWEEP_COMMAND_SWEEPS, count, 1))
+	/* our stdin may be the curve, and it is another group's than the terminal's */
+	if (in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
+	    setenv(SWEEP_COMMAND_OUT, place, 1) || setenv(SWEEP_COMMAND_RUN, run, 1) ||
+	    setenv(SWEEP_COMMAND_SWEEPS, count, 1))
 		_exit(126);
 	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 	_exit(127);
