@@ -179,6 +179,7 @@ enum fp_sys {
 	FP_SYS_WAIT = 20,
 	FP_SYS_UNLINK = 21,
 	FP_SYS_MSYNC = 22,
+	FP_SYS_DUP = 23, /* ret = the new descriptor */
 	FP_SYS_END
 };
 

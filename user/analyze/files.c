@@ -365,6 +365,11 @@ static void on_syscall(struct analysis *a, const struct ev_syscall *ev)
 	case FP_SYS_CLOSE:
 		set_fd(a->files, tgid_of(a, ev->h.tid), ev->fd, NULL);
 		break;
+	case FP_SYS_DUP:
+		if (ev->ret >= 0 && ev->ret != ev->fd)
+			set_fd(a->files, tgid_of(a, ev->h.tid), (int32_t)ev->ret,
+			       inode_of_fd(a, tgid_of(a, ev->h.tid), ev->fd));
+		break;
 	case FP_SYS_WRITE:
 	case FP_SYS_COPY_FILE_RANGE:
 	case FP_SYS_SENDFILE:

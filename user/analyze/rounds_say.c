@@ -30,6 +30,7 @@ static const char *const call_names[FP_SYS_END] = {
 	[FP_SYS_WAIT] = "wait",
 	[FP_SYS_UNLINK] = "unlink",
 	[FP_SYS_MSYNC] = "msync",
+	[FP_SYS_DUP] = "dup",
 };
 
 void story__say(struct story *s, char **field, const char *fmt, ...)

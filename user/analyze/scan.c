@@ -249,6 +249,17 @@ static bool glob_matches(const char *glob, const char *path)
 	return fnmatch(glob, path, 0) == 0;
 }
 
+static bool has_another(const struct scan *s, const struct open_file *f)
+{
+	for (size_t i = 0; i < vec__cnt(&s->open_files); i++) {
+		const struct open_file *o = VEC_AT(&s->open_files, struct open_file, i);
+
+		if (o != f && o->opening == f->opening)
+			return true;
+	}
+	return false;
+}
+
 static void end_file(struct scan *s, uint32_t tgid, int32_t fd, uint32_t tid, uint64_t ns,
 		     bool open)
 {
@@ -258,7 +269,7 @@ static void end_file(struct scan *s, uint32_t tgid, int32_t fd, uint32_t tid, ui
 		if (f->tgid != tgid || f->fd != fd)
 			continue;
 		note_activity(s, tid, f->begin_ns, ns);
-		if (f->match && ns > f->begin_ns)
+		if (f->match && ns > f->begin_ns && !has_another(s, f))
 			signals__add(s, SIGNAL_FILE,
 				     &(struct signal){ .begin_ns = f->begin_ns,
 						       .end_ns = ns,
@@ -293,10 +304,48 @@ static void on_open(struct scan *s, const struct ev_open *ev)
 	f->tgid = tgid;
 	f->tid = ev->h.tid;
 	f->fd = ev->fd;
+	f->opening = ++s->openings;
 	f->begin_ns = ev->enter_ns;
 	f->match = glob_matches(s->glob, ev->path);
 	snprintf(f->label, sizeof(f->label), "%s",
 		 strrchr(ev->path, '/') ? strrchr(ev->path, '/') + 1 : ev->path);
+}
+
+/* What the new descriptor led to before is closed by it. */
+static void on_dup(struct scan *s, uint32_t tgid, const struct ev_syscall *ev)
+{
+	struct open_file *f, copy;
+
+	if (ev->ret < 0 || ev->ret == ev->fd)
+		return;
+	end_file(s, tgid, (int32_t)ev->ret, ev->h.tid, ev->enter_ns, false);
+	for (size_t i = 0; i < vec__cnt(&s->open_files); i++) {
+		copy = *VEC_AT(&s->open_files, struct open_file, i);
+		if (copy.tgid != tgid || copy.fd != ev->fd)
+			continue;
+		if (vec__cnt(&s->open_files) >= MAX_OPEN_FILES)
+			return;
+		copy.fd = (int32_t)ev->ret;
+		f = VEC_PUSH(&s->open_files, struct open_file);
+		if (f)
+			*f = copy;
+		else
+			s->no_memory = true;
+		return;
+	}
+}
+
+/* A process that ends closes everything, by no call that is recorded. */
+static void on_exit_thread(struct scan *s, const struct ev_task *ev)
+{
+	if (ev->tid != ev->tgid)
+		return;
+	for (size_t i = vec__cnt(&s->open_files); i > 0; i--) {
+		const struct open_file *f = VEC_AT(&s->open_files, struct open_file, i - 1);
+
+		if (f->tgid == ev->tgid)
+			end_file(s, f->tgid, f->fd, ev->tid, ev->h.ts_ns, false);
+	}
 }
 
 static void on_syscall(struct scan *s, const struct ev_syscall *ev)
@@ -307,6 +356,10 @@ static void on_syscall(struct scan *s, const struct ev_syscall *ev)
 	case FP_SYS_CLOSE:
 		if (vec__cnt(&s->open_files))
 			end_file(s, tgid, ev->fd, ev->h.tid, ev->h.ts_ns, false);
+		break;
+	case FP_SYS_DUP:
+		if (vec__cnt(&s->open_files))
+			on_dup(s, tgid, ev);
 		break;
 	case FP_SYS_WRITE:
 	case FP_SYS_SEND:
@@ -355,6 +408,9 @@ static int take(struct scan *s, const struct trace_event *e, struct stacks *stac
 	}
 	case EV_FORK:
 		on_fork(s, rec);
+		break;
+	case EV_EXIT:
+		on_exit_thread(s, rec);
 		break;
 	case EV_FUTEX:
 		set_target(s, e->hdr->tid, 0, false);

@@ -53,13 +53,14 @@ struct activity {
 	uint64_t first_ns, last_ns;
 };
 
-/* A file that a target has open for writing. */
+/* A descriptor through which a target may write; a shell's `> file` has two for a moment. */
 struct open_file {
 	uint32_t tgid;
 	int32_t fd;
 	uint32_t tid;
 	bool match; /* SIGNAL_FILE asks for it */
 	uint64_t begin_ns;
+	uint32_t opening; /* the same for all descriptors of one open */
 	char label[48];
 };
 
@@ -87,7 +88,8 @@ struct scan {
 	uint64_t start_ns, end_ns;
 	const char *glob;      /* of SIGNAL_FILE */
 	struct vec open_files; /* struct open_file */
-	struct vec pauses;     /* struct pause */
+	uint32_t openings;
+	struct vec pauses; /* struct pause */
 	bool no_memory;
 };
 

@@ -66,6 +66,11 @@ static const struct row rows[] = {
 	OPEN(SYS_openat2, 0, 1, 2, SYS_OPEN_HOW),
 #endif
 	FD(SYS_close, FP_SYS_CLOSE),
+	FD(SYS_dup, FP_SYS_DUP),
+#ifdef SYS_dup2
+	FD(SYS_dup2, FP_SYS_DUP),
+#endif
+	FD(SYS_dup3, FP_SYS_DUP),
 
 	ARGS(SYS_ftruncate, FP_SYS_FTRUNCATE),
 	ARGS(SYS_fallocate, FP_SYS_FALLOCATE),

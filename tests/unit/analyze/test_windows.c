@@ -240,6 +240,45 @@ static void file_windows(void **state)
 	}
 }
 
+/* `dd of=FILE` and a shell's `> FILE`: opened, made descriptor 1, and the first one closed. */
+static void file_under_another_descriptor(void **state)
+{
+	struct trace_builder *b = tb__open(NULL, 1);
+	struct findings *f;
+
+	(void)state;
+	tb_thread(b, 10, 10, "dd", FP_TASK_TARGET);
+	tb_thread(b, 20, 20, "cat", FP_TASK_TARGET);
+	tb_at(b, 100 * MS);
+	tb_open(b, 10, 99 * MS, "/snap/memory.bin", 1 | 0100, FP_DEV(7, 0), 55, 3);
+	tb_at(b, 101 * MS);
+	tb_syscall(b, 10, FP_SYS_DUP, 101 * MS - 1000, 3, 1);
+	tb_at(b, 102 * MS);
+	tb_syscall(b, 10, FP_SYS_CLOSE, 102 * MS - 1000, 3, 0);
+	tb_at(b, 130 * MS);
+	tb_syscall(b, 10, FP_SYS_WRITE, 110 * MS, 1, 1 << 20);
+	tb_at(b, 150 * MS);
+	tb_syscall(b, 10, FP_SYS_CLOSE, 150 * MS - 1000, 1, 0);
+	/* ended without a close */
+	tb_at(b, 200 * MS);
+	tb_open(b, 20, 199 * MS, "/snap/memory.bin", 1 | 0100, FP_DEV(7, 0), 56, 3);
+	tb_at(b, 201 * MS);
+	tb_syscall(b, 20, FP_SYS_DUP, 201 * MS - 1000, 3, 1);
+	tb_at(b, 260 * MS);
+	tb_exit(b, 20, 20, "cat");
+	tb_at(b, 300 * MS);
+	f = find(b, "file:memory.bin", 0);
+	assert_int_equal(f->windows_cnt, 2);
+	assert_int_equal(f->windows[0].begin_ns, tb_abs(b, 99 * MS));
+	assert_int_equal(f->windows[0].duration_ns, 51 * MS);
+	assert_false(f->windows[0].open);
+	assert_int_equal(f->windows[0].files_cnt, 1);
+	assert_int_equal(f->windows[0].files[0].bytes_written, 1 << 20);
+	assert_int_equal(f->windows[1].duration_ns, 61 * MS);
+	assert_false(f->windows[1].open);
+	end_with(b, f);
+}
+
 static void nothing_found(void **state)
 {
 	static const struct {
@@ -324,6 +363,7 @@ int main(void)
 		cmocka_unit_test(reported_windows),
 		cmocka_unit_test(reported_too_long),
 		cmocka_unit_test(file_windows),
+		cmocka_unit_test(file_under_another_descriptor),
 		cmocka_unit_test(nothing_found),
 		cmocka_unit_test(signals_disagree),
 	};
