@@ -58,7 +58,10 @@ const struct cause causes_wait[] = {
 				      "unix_dgram_sendmsg", "sock_alloc_send_pskb",
 				      "__skb_wait_for_more_packets", "skb_wait_for_more_packets",
 				      "do_msgrcv", "do_mq_timedreceive", "__do_semtimedop",
-				      "signalfd_read", "signalfd_dequeue") } },
+				      "signalfd_read", "signalfd_read_iter",
+				      "signalfd_dequeue") } },
+		  /* a shell's `wait`: SIGCHLD ends it */
+		  { .all_of = { NAMES("sigsuspend", "__do_sys_pause", "__x64_sys_pause") } },
 		  { .around = true,
 		    .marks = MARK_NO_STACK | MARK_NO_IOWAIT,
 		    .sys = BIT_OF(FP_SYS_POLL) | BIT_OF(FP_SYS_RECV) | BIT_OF(FP_SYS_SEND) |
