@@ -284,6 +284,21 @@ static int keep(struct walk *k, const struct job *j, const struct piece *p, cons
 						.by = holder });
 }
 
+/* Direct and synchronous I/O: the sleep is where the bio was submitted. */
+static bool waits_for_own_bio(const struct analysis *a, uint32_t kstack)
+{
+	static const char *const calls[] = { "submit_bio_wait", "__iomap_dio_rw", "iomap_dio_rw",
+					     "blkdev_direct_IO", "__blkdev_direct_IO_simple" };
+	uint32_t cnt;
+	const char *const *names = stacks__kernel_names(a->stacks, kstack, &cnt);
+
+	for (uint32_t i = 0; i < cnt; i++)
+		for (size_t c = 0; c < sizeof(calls) / sizeof(calls[0]); c++)
+			if (frame_is(names[i], calls[c]))
+				return true;
+	return false;
+}
+
 static int follow_request(struct walk *k, const struct job *j, const struct piece *p,
 			  const char *cause, bool *known)
 {
@@ -299,7 +314,7 @@ static int follow_request(struct walk *k, const struct job *j, const struct piec
 	wait.hop = path__hop(k->path, j->hop, cause, j->t);
 	if (wait.hop == UINT32_MAX)
 		return -ENOMEM;
-	return walk__request(k, &wait, rq, cause);
+	return walk__request(k, &wait, rq, cause, waits_for_own_bio(k->a, p->seg->kstack));
 }
 
 /* On the path itself a futex is no mere parking: somebody held what was needed. */

@@ -89,8 +89,12 @@ int walk__push(struct walk *k, const struct job *j);
 /* Adds [lo, hi) of `t` under `cause`; inside a commit the phase is the name. */
 int walk__emit(struct walk *k, const struct job *j, const struct path_piece *piece);
 
-/* [j->lo, j->hi) of `j->t`, which waited for the request `rq`; `cause` is the wait's own name. */
-int walk__request(struct walk *k, const struct job *j, const struct done *rq, const char *cause);
+/*
+ * [j->lo, j->hi) of `j->t`, which waited for the request `rq`; `cause` is the wait's own name.
+ * `own`: by its stack it can only wait for what it has submitted itself.
+ */
+int walk__request(struct walk *k, const struct job *j, const struct done *rq, const char *cause,
+		  bool own);
 
 /* [j->lo, run->begin) of a worker that had not begun with `run` yet. */
 int walk__before_work(struct walk *k, const struct job *j, const struct work_run *run);

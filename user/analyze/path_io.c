@@ -14,6 +14,7 @@ struct io_wait {
 	const struct thread *t;
 	const struct done *rq;
 	uint64_t lo, hi;
+	bool own;
 };
 
 static uint64_t within(const struct io_wait *io, uint64_t ns)
@@ -32,13 +33,13 @@ static int emit_device(const struct io_wait *io, const char *cause, uint64_t lo,
 						.hop = io->job.hop });
 }
 
-/* Bios that are over a group's limit are queued by this work item when their time has come. */
+/*
+ * A bio over its group's limit is put aside, and queued by a work item when its time has come. Who
+ * waits for his own bio, and finds it queued by a worker, was held back until then.
+ */
 static bool was_throttled(const struct io_wait *io, const struct thread *s, uint64_t ns)
 {
-	const struct work_run *run = s ? thread__work_at(s, ns) : NULL;
-	const char *name = run ? symbols__kernel(io->k->a->symbols, run->func) : NULL;
-
-	return name && !strncmp(name, "blk_throtl_dispatch_work_fn", 27);
+	return io->own && s && s->kthread && s != io->t && thread__work_at(s, ns);
 }
 
 /* The submitter's time, while the request was not there yet, or had no place in the queue. */
@@ -90,9 +91,12 @@ static const char *service_of(const struct done *r, const char *cause)
 	return flush || !strcmp(cause, "io.flush") ? "io.flush" : "io.device_service";
 }
 
-int walk__request(struct walk *k, const struct job *j, const struct done *rq, const char *cause)
+int walk__request(struct walk *k, const struct job *j, const struct done *rq, const char *cause,
+		  bool own)
 {
-	struct io_wait io = { .k = k, .job = *j, .t = j->t, .rq = rq, .lo = j->lo, .hi = j->hi };
+	struct io_wait io = {
+		.k = k, .job = *j, .t = j->t, .rq = rq, .lo = j->lo, .hi = j->hi, .own = own
+	};
 	uint64_t begin = rq->insert_ns ? rq->insert_ns : rq->issue_ns;
 	uint64_t getrq = rq->submitters && rq->getrq_ns ? rq->getrq_ns : 0;
 	uint64_t queue, issue, complete;
@@ -138,7 +142,7 @@ static int before_queueing(struct walk *k, const struct job *j, const struct wor
 	if (run->queue_cause) {
 		rq = devices__completed(&k->a->devices, run->queue_cause, queue);
 		if (rq)
-			return walk__request(k, &next, rq, cause);
+			return walk__request(k, &next, rq, cause, false);
 	}
 	if (run->queue_tid)
 		by = timeline__thread_at(&k->a->tl, run->queue_tid, queue);

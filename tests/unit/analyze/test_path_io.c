@@ -126,6 +126,32 @@ static void flush_and_throttled_bio(void **state)
 	}
 }
 
+/* A direct write whose bio a worker queued later: its group's limit held it back. */
+static void bio_put_aside(void **state)
+{
+	static const char *const stacks[] = { "blk_io_schedule;__iomap_dio_rw;iomap_dio_rw",
+					      WRITEBACK_SLEEP };
+
+	for (int i = 0; i < 2; i++) {
+		struct trace_builder *b = begin();
+		struct findings *f;
+
+		kthread_from(b, WORKER, "kworker/1:0", 138 * MS);
+		sleep_from(b, 110 * MS);
+		tb_at(b, 139 * MS);
+		tb_work_start(b, WORKER, 0xabc0, "blk_throtl_dispatch_work_fn");
+		submit(b, WORKER, 3, 140 * MS, 140 * MS, OPF_SYNCED);
+		serve(b, 7, 140 * MS, 140 * MS, 150 * MS, OPF_SYNCED);
+		tb_work_end(b, WORKER, 0xabc0, "blk_throtl_dispatch_work_fn");
+		woken_by(b, 150 * MS, 7, stacks[i]);
+		f = end(b);
+		assert_int_equal(ledger_ns(&f->windows[0], "io.device_service"), 10 * MS);
+		assert_int_equal(ledger_ns(&f->windows[0], "io.throttle.blk"), i ? 0 : 30 * MS);
+		findings__free(f);
+		tb__free(b);
+	}
+}
+
 /*
  * A device without FUA: the write is flushed before and behind, and ends with a second completion.
  * Nothing but a flush is never issued under its own number.
@@ -390,6 +416,7 @@ int main(void)
 		cmocka_unit_test(life_of_a_request),
 		cmocka_unit_test(flush_and_throttled_bio),
 		cmocka_unit_test(flush_sequences),
+		cmocka_unit_test(bio_put_aside),
 		cmocka_unit_test(request_numbers_are_reused),
 		cmocka_unit_test(merged_bios),
 		cmocka_unit_test(split_bio),
