@@ -177,6 +177,7 @@ bool pieces__next(struct pieces *it, struct piece *p)
 		cut_at_loss(it, p);
 	} else if (runnable_tail(it, p)) {
 		p->kind = SEG_RUNNABLE;
+		cut_at_loss(it, p);
 	}
 	it->at = p->end;
 	return true;

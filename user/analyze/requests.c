@@ -38,7 +38,9 @@ struct rq_entry {
 	struct done done;
 	uint64_t sector;
 	bool requeued;
-	bool flushes; /* the device has no FUA: it is flushed before or behind it */
+	bool flushes;	    /* the device has no FUA: it is flushed before or behind it */
+	struct done before; /* that had the number until reused_ns, and is not complete yet */
+	uint64_t before_sector, reused_ns;
 	UT_hash_handle hh;
 };
 
@@ -253,6 +255,9 @@ static void on_begin(struct devices *d, const struct ev_rq *ev, bool issue)
 	if (!r)
 		return;
 	if (another_generation(r, ev, issue)) {
+		r->before = r->done;
+		r->before_sector = r->sector;
+		r->reused_ns = ev->h.ts_ns;
 		memset(&r->done, 0, sizeof(r->done));
 		r->flushes = false;
 	}
@@ -313,6 +318,13 @@ static void add_flush(struct devices *d, const struct done *of, const struct ev_
 	add_done(d, &flush, ev, keep_ns);
 }
 
+/* A clock that is behind lets the next one begin before the one with its number is complete. */
+static bool of_generation_before(const struct rq_entry *r, const struct ev_rq *ev)
+{
+	return r->before.rq && ev->h.ts_ns <= r->reused_ns + SKEW_NS && ev->dev == r->before.dev &&
+	       ev->sector == r->before_sector && ev->sector != r->sector;
+}
+
 static void on_complete(struct devices *d, const struct ev_rq *ev, uint64_t keep_ns)
 {
 	struct rq_entry *r = rq_of(d, FP_ID(ev->rq_act), false);
@@ -324,6 +336,11 @@ static void on_complete(struct devices *d, const struct ev_rq *ev, uint64_t keep
 	}
 	if (!r)
 		return;
+	if (of_generation_before(r, ev)) {
+		add_done(d, &r->before, ev, keep_ns);
+		r->before.rq = 0;
+		return;
+	}
 	if (r->flushes && !ev->bytes)
 		add_flush(d, &r->done, ev, keep_ns);
 	else

@@ -66,6 +66,7 @@ void segment_open(struct thread *t, enum seg_kind kind, uint64_t ts)
 	t->flags = 0;
 	t->kstack = STACK_NONE;
 	t->wake_ns = 0;
+	t->wake_early = false;
 	t->wake_flags = 0;
 	t->wake_detail = 0;
 }
@@ -161,16 +162,18 @@ static void switch_out(struct timeline *tl, struct thread *t, const struct ev_sw
 		t->wake_ns = ts;
 		t->wake_detail = t->early_detail;
 		t->wake_flags = t->early_flags;
-		tl->repaired++;
+		t->wake_early = true;
 	}
 	t->early_wake_ns = 0;
 }
 
 /* When did it become runnable: the wake says so, else the time that it stood in the runqueue. */
-static uint64_t end_of_sleep(const struct thread *t, const struct ev_switch *ev, uint64_t ts)
+static uint64_t end_of_sleep(struct timeline *tl, const struct thread *t,
+			     const struct ev_switch *ev, uint64_t ts)
 {
 	uint64_t delay = ev->flags & EV_SWITCH_RUN_DELAY ? ev->run_delay_ns : 0;
 
+	tl->repaired += t->wake_early;
 	if (t->wake_ns)
 		return t->wake_ns < ts ? t->wake_ns : ts;
 	return ts - t->since_ns > delay ? ts - delay : t->since_ns;
@@ -191,7 +194,7 @@ static void close_runnable(struct timeline *tl, struct thread *t, const struct e
 static void close_sleep(struct timeline *tl, struct thread *t, const struct ev_switch *ev,
 			uint64_t ts, uint32_t cpu)
 {
-	uint64_t end = end_of_sleep(t, ev, ts);
+	uint64_t end = end_of_sleep(tl, t, ev, ts);
 	struct seg seg;
 
 	if (ev->flags & EV_SWITCH_STACK_NEXT && ev->kstack_id)
@@ -200,6 +203,7 @@ static void close_sleep(struct timeline *tl, struct thread *t, const struct ev_s
 		t->flags |= SEG_IOWAIT;
 	seg = segment_blocked(t, end);
 	segment_append(tl, t, &seg);
+	t->unwoken_ns = t->wake_ns ? 0 : ts;
 	close_runnable(tl, t, ev, end, ts, cpu);
 }
 
@@ -244,6 +248,7 @@ static void switch_in(struct timeline *tl, struct thread *t, const struct ev_swi
 		break;
 	}
 	t->snapshot_running = false;
+	t->early_wake_ns = 0; /* it was the wake of the sleep that is over now */
 	segment_open(t, SEG_RUN, ts);
 	t->cpu = cpu;
 }
@@ -299,6 +304,31 @@ void timeline_on_adopted(struct timeline *tl, struct thread *t, uint64_t ts)
 	t->snapshot_running = true;
 }
 
+/*
+ * A clock that is behind puts the switch before its wake: a sleep that nobody ended is told late.
+ * Its end stays where the time in the runqueue put it.
+ */
+static bool wake_of_last_sleep(struct timeline *tl, struct thread *t, uint64_t ts, uint16_t flags,
+			       uint32_t detail)
+{
+	uint64_t since = t->unwoken_ns;
+
+	if (!since || ts > since + SKEW_NS)
+		return false;
+	t->unwoken_ns = 0;
+	tl->repaired++;
+	for (size_t i = vec__cnt(&t->segs); i-- > 0;) {
+		struct seg *s = VEC_AT(&t->segs, struct seg, i);
+
+		if (s->kind == SEG_BLOCKED && s->begin < since) {
+			s->flags |= flags;
+			s->detail = detail;
+			break;
+		}
+	}
+	return true;
+}
+
 void timeline_on_wake(struct timeline *tl, const struct ev_wake *ev)
 {
 	struct thread *t = timeline_followed(tl, ev->wakee_tid);
@@ -320,7 +350,10 @@ void timeline_on_wake(struct timeline *tl, const struct ev_wake *ev)
 		segment_open(t, SEG_BLOCKED, t->since_ns);
 		t->flags |= SEG_PRETRACE;
 	}
-	if (t->kind == SEG_BLOCKED && !t->wake_ns) {
+	if (wake_of_last_sleep(tl, t, ev->h.ts_ns, flags, detail))
+		return;
+	if (t->kind == SEG_BLOCKED && (!t->wake_ns || t->wake_early)) {
+		t->wake_early = false;
 		t->wake_ns = forward(tl, t, ev->h.ts_ns);
 		t->wake_detail = detail;
 		t->wake_flags = flags;

@@ -107,7 +107,9 @@ struct thread {
 	uint16_t wake_flags;
 	uint16_t early_flags;
 	uint32_t early_detail;
+	bool wake_early;	/* it came before the sleep: one that comes in it counts instead */
 	uint64_t early_wake_ns; /* a wake while it still ran */
+	uint64_t unwoken_ns;	/* when it came back from a sleep that no wake ended; 0 = it was */
 	uint64_t dirty_ns;	/* of the last balance_dirty_pages pause */
 	struct vec segs;
 	struct vec spans[SPAN_LISTS];

@@ -70,6 +70,110 @@ static void switch_told_by_a_call(void **state)
 	tb__free(b);
 }
 
+/* A clock that is behind puts the wake before the sleep; but only where no other wake ends it. */
+static void wake_before_the_sleep(void **state)
+{
+	for (int again = 0; again < 2; again++) {
+		struct trace_builder *b = begin();
+		const struct finding_thread *t;
+		struct findings *f;
+
+		tb_at(b, 120 * MS - 1000);
+		tb_wake_ctx(b, 0, 10, EV_CTX_HARDIRQ, 0, 0);
+		tb_at(b, 120 * MS);
+		tb_block(b, 10, TB_INTERRUPTIBLE);
+		tb_at(b, 140 * MS);
+		if (again)
+			tb_wake_ctx(b, 0, 10, EV_CTX_HARDIRQ, 0, 0);
+		tb_at(b, 150 * MS);
+		tb_resume(b, 10, FUTEX_SLEEP, 0);
+		f = end(b);
+		t = thread_of(&f->windows[0], 10);
+		assert_int_equal(t->runnable_ns, again ? 10 * MS : 30 * MS);
+		assert_int_equal(blocked_ns(t, "futex.wait"), again ? 20 * MS : 0);
+		assert_int_equal(warns_of(f, "ran backwards"), !again);
+		findings__free(f);
+		tb__free(b);
+	}
+}
+
+/* The other way round: it runs before it was woken, and sleeps again at once. */
+static void wake_after_the_sleep(void **state)
+{
+	struct trace_builder *b = begin();
+	const struct finding_thread *t;
+	struct findings *f;
+
+	tb_cpu(b, 1);
+	tb_at(b, 110 * MS);
+	tb_block(b, 10, TB_INTERRUPTIBLE);
+	tb_at(b, 120 * MS);
+	tb_resume(b, 10, FUTEX_SLEEP, 0);
+	tb_at(b, 120 * MS + 500);
+	tb_block(b, 10, TB_INTERRUPTIBLE);
+	tb_cpu(b, 0);
+	tb_at(b, 120 * MS + 1500);
+	tb_wake_ctx(b, 0, 10, EV_CTX_HARDIRQ, 0, 0);
+	tb_cpu(b, 1);
+	tb_at(b, 150 * MS);
+	tb_resume(b, 10, FUTEX_SLEEP, 0);
+	f = end(b);
+	t = thread_of(&f->windows[0], 10);
+	assert_int_equal(t->runnable_ns, 0);
+	assert_int_equal(blocked_ns(t, "futex.wait"), 40 * MS - 500);
+	/* The first sleep has its wake, the second none. */
+	assert_int_equal(ledger_ns(&f->windows[0], "futex.contended"), 10 * MS);
+	assert_int_equal(ledger_ns(&f->windows[0], "unknown.no_waker"), 30 * MS - 500);
+	assert_true(warns_of(f, "ran backwards"));
+	findings__free(f);
+	tb__free(b);
+}
+
+/* Woken, and the switch to it was lost: from there on nothing is known, to the end of the loss. */
+static void lost_while_runnable(void **state)
+{
+	struct trace_builder *b = begin();
+	const struct finding_thread *t;
+	struct findings *f;
+
+	tb_at(b, 120 * MS);
+	tb_block(b, 10, TB_INTERRUPTIBLE);
+	tb_at(b, 140 * MS);
+	tb_wake_ctx(b, 0, 10, EV_CTX_HARDIRQ, 0, 0);
+	tb_at(b, 200 * MS);
+	tb_mark(b, REC_MARK_END, "");
+	tb_at(b, 250 * MS);
+	tb_lost(b, 150 * MS, 1);
+	f = diagnose_lossy(b, "mark", 100);
+	t = thread_of(&f->windows[0], 10);
+	assert_int_equal(t->runnable_ns, 10 * MS);
+	assert_int_equal(blocked_ns(t, "unknown.lost"), 50 * MS);
+	findings__free(f);
+	tb__free(b);
+}
+
+/* It was woken, and the switch with which that sleep began was lost: the next sleep is its own. */
+static void wake_of_a_lost_sleep(void **state)
+{
+	struct trace_builder *b = begin();
+	const struct finding_thread *t;
+	struct findings *f;
+
+	tb_at(b, 120 * MS - 1000);
+	tb_wake_ctx(b, 0, 10, EV_CTX_HARDIRQ, 0, 0);
+	tb_at(b, 120 * MS - 500);
+	tb_resume(b, 10, FUTEX_SLEEP, 500);
+	tb_at(b, 120 * MS);
+	tb_block(b, 10, TB_INTERRUPTIBLE);
+	tb_at(b, 150 * MS);
+	tb_resume(b, 10, FUTEX_SLEEP, 0);
+	f = end(b);
+	t = thread_of(&f->windows[0], 10);
+	assert_int_equal(blocked_ns(t, "futex.wait"), 30 * MS);
+	findings__free(f);
+	tb__free(b);
+}
+
 enum proof { BY_SPAN, BY_POINT, BY_BIO, BY_FUTEX, BY_WAKE, BY_IRQ, BY_OPEN_SPAN };
 
 static void write_proof(struct trace_builder *b, enum proof proof)
@@ -130,6 +234,10 @@ int main(void)
 		cmocka_unit_test(repeated_switch_in),
 		cmocka_unit_test(missing_switch_in),
 		cmocka_unit_test(switch_told_by_a_call),
+		cmocka_unit_test(wake_before_the_sleep),
+		cmocka_unit_test(wake_after_the_sleep),
+		cmocka_unit_test(lost_while_runnable),
+		cmocka_unit_test(wake_of_a_lost_sleep),
 		cmocka_unit_test(switch_told_by_other_records),
 	};
 
