@@ -67,6 +67,8 @@ FIXER_SRCS  := $(sort $(filter-out fixer/main.c,$(wildcard fixer/*.c)))
 FIXER_SHARED := user/log.c user/cli/params.c user/cli/units.c user/host/read.c
 UNIT_SRCS   := $(sort $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 FUZZ_SRCS   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+SIM_TEST_SRCS := $(sort $(wildcard tests/sim/test_*.c))
+SIM_SRCS    := $(sort $(filter-out $(SIM_TEST_SRCS),$(wildcard tests/sim/*.c)))
 LAB_SRCS    := $(sort $(wildcard tests/lab/*.c))
 # What the lab's programs share, with messages and options as everywhere.
 LAB_SHARED  := $(sort $(wildcard tests/lab/lib/*.c)) $(FIXER_SHARED)
@@ -82,6 +84,7 @@ BPF_OBJS := $(patsubst %.bpf.c,$(O)/%.bpf.o,$(BPF_SRCS))
 SKEL     := $(O)/flatpause.skel.h
 UNIT_BINS  := $(patsubst %.c,$(O)/%,$(UNIT_SRCS))
 FUZZ_BINS  := $(patsubst %.c,$(O)/%,$(FUZZ_SRCS))
+SIM_BINS   := $(patsubst %.c,$(O)/%,$(SIM_TEST_SRCS))
 LAB_BINS   := $(patsubst tests/lab/%.c,$(O)/lab/%,$(LAB_SRCS))
 BENCH_BINS := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRCS))
 LIVE_BINS  := $(patsubst tests/live/%.c,$(O)/live/%,$(LIVE_SRCS))
@@ -122,7 +125,7 @@ bench: ## print every figure that the README quotes (root; not a test)
 	$(Q)tests/bench/run.sh $(O)
 
 tools: $(LAB_BINS) $(O)/faults/faultload
-tests: $(UNIT_BINS) $(FUZZ_BINS) $(BENCH_BINS) $(LIVE_BINS)
+tests: $(UNIT_BINS) $(FUZZ_BINS) $(SIM_BINS) $(BENCH_BINS) $(LIVE_BINS)
 
 format: ## apply .clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
@@ -197,6 +200,10 @@ $(O)/tests/unit/%: $(O)/tests/unit/%.o $(call obj,$(HELPER_SRCS)) $(O)/libflatpa
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
 
 $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(call obj,$(HELPER_SRCS)) $(O)/libflatpause.a
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
+
+$(O)/tests/sim/%: $(O)/tests/sim/%.o $(call obj,$(SIM_SRCS) $(HELPER_SRCS)) $(O)/libflatpause.a
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
 

@@ -48,7 +48,7 @@ run_one() {
 	printf '  %-46s %4ds  status %d\n' "$name" $((SECONDS - start)) "$status"
 }
 
-for bin in $(cd "$out" && find tests/unit tests/fuzz -type f -perm -u+x 2>/dev/null | sort); do
+for bin in $(cd "$out" && find tests/unit tests/fuzz tests/sim -type f -perm -u+x 2>/dev/null | sort); do
 	run_one "${bin#tests/}" 300 "$out/$bin"
 done
 for script in tests/unit/*.sh tests/replay/test_*.sh tests/live/test_*.sh tests/faults/test_*.sh \

@@ -17,6 +17,7 @@ unset MAKEFLAGS MAKELEVEL MFLAGS
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
 export CMOCKA_MESSAGE_OUTPUT=STDOUT
+export PROGRAMS=${PROGRAMS:-1000} # of the simulator, of which the plain build runs all
 
 if ! echo 'int main(void) { return 0; }' |
 	gcc -fsanitize=address,undefined -x c - -o "$log/can-link" 2>"$log/can-link.err"; then
@@ -24,7 +25,7 @@ if ! echo 'int main(void) { return 0; }' |
 	done_testing
 fi
 
-mapfile -t programs < <(find tests/unit tests/fuzz -name 'test_*.c' -o -name 'fuzz_*.c' |
+mapfile -t programs < <(find tests/unit tests/fuzz tests/sim -name 'test_*.c' -o -name 'fuzz_*.c' |
 	grep -e "$pattern" | sed 's/\.c$//' | sort)
 
 build() {

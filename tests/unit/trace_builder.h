@@ -175,6 +175,7 @@ void tb_run(struct trace_builder *b, uint32_t sweep, uint32_t index, uint64_t be
 void tb_run_full(struct trace_builder *b, const struct rec_run *run); /* times since start */
 
 void tb_mark(struct trace_builder *b, enum rec_mark_kind kind, const char *label); /* at cursor */
+void tb_mark_by(struct trace_builder *b, enum rec_mark_kind kind, const char *label, uint32_t pid);
 void tb_map(struct trace_builder *b, uint32_t tgid, uint64_t start, uint64_t end, uint32_t prot,
 	    uint64_t offset, const char *path);
 void tb_fd(struct trace_builder *b, uint32_t tgid, int fd, uint32_t dev, uint64_t ino,

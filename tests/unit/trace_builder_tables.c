@@ -56,10 +56,16 @@ void tb_run(struct trace_builder *b, uint32_t sweep, uint32_t index, uint64_t be
 
 void tb_mark(struct trace_builder *b, enum rec_mark_kind kind, const char *label)
 {
+	tb_mark_by(b, kind, label, 0);
+}
+
+void tb_mark_by(struct trace_builder *b, enum rec_mark_kind kind, const char *label, uint32_t pid)
+{
 	struct rec_mark *m = list__add(b, &b->marks, sizeof(*m));
 
 	if (!m)
 		return;
+	m->pid = pid;
 	m->ts_ns = b->now_ns;
 	m->kind = kind;
 	snprintf(m->label, sizeof(m->label), "%s", label);
