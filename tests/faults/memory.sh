@@ -14,18 +14,19 @@ userfault__window() { "$load" uffd pages=4 delay_ms=$((faulty * 15)); }
 fault mmap_lock lock.mmap self full "a thread fills memory and holds the address space"
 mmap_lock__window() { "$load" heldmap bytes=$((faulty * 256))M; }
 
-fault memcg_limit "mm.memcg|mm.reclaim" - full "the group may have 4 MB, and what is in it is dirty"
+fault memcg_limit "mm.memcg|mm.reclaim" - full "the group may have 8 MB, and what is in it is dirty"
 memcg_limit__up() {
 	slow_disk 128M "$plain" && old_file first 1M
 	group memory
 	slow bytes_per_s=104857600
 }
 memcg_limit__before() { rm -f "$mnt/memory"; sync -f "$mnt"; }
-memcg_limit__on() { limit memory.limit_in_bytes 4M; }
+# much less than what is written, and enough that nothing must be killed for it
+memcg_limit__on() { limit memory.limit_in_bytes 8M; }
 memcg_limit__off() { limit memory.limit_in_bytes -1; }
 memcg_limit__window() (
 	join_group
-	exec "$load" write "path=$mnt/memory" bytes=12M fsync=0
+	exec "$load" write "path=$mnt/memory" bytes=16M fsync=0
 )
 
 fault copy_on_write "mm.fault.cow|mm.fault" - full "memory is shared with a fork, each first write copies a page"

@@ -66,39 +66,40 @@ static struct slowness slowness(const struct slowdisk *d)
 	return s;
 }
 
-static void count_begin(struct slowdisk *d)
+/* Until when a request is to be held up; the transfer has one channel, latencies overlap. */
+static uint64_t due_ns(struct slowdisk *d, uint64_t now, uint64_t latency_ns, uint64_t bytes,
+		       uint64_t bytes_per_s)
 {
-	if (!d->active++)
-		d->busy_since_ns = now_ns();
+	if (!bytes || !bytes_per_s)
+		return now + latency_ns;
+	if (d->free_at_ns < now)
+		d->free_at_ns = now;
+	d->free_at_ns += bytes * 1000000000ull / bytes_per_s;
+	return d->free_at_ns + latency_ns;
 }
 
-static void count_end(struct slowdisk *d)
-{
-	if (!--d->active)
-		*d->busy_ns += now_ns() - d->busy_since_ns;
-}
-
-/* The transfer has one channel; latencies of requests overlap. */
-static void hold_up(struct slowdisk *d, uint64_t latency_ns, uint64_t bytes, uint64_t bytes_per_s)
+/* true = it was slow: let_go() once it is answered */
+static bool hold_up(struct slowdisk *d, uint64_t latency_ns, uint64_t bytes, uint64_t bytes_per_s)
 {
 	uint64_t now, until;
 
 	if (!latency_ns && !(bytes && bytes_per_s))
-		return;
+		return false;
 	pthread_mutex_lock(&d->lock);
-	count_begin(d);
 	now = now_ns();
-	until = now + latency_ns;
-	if (bytes && bytes_per_s) {
-		if (d->free_at_ns < now)
-			d->free_at_ns = now;
-		d->free_at_ns += bytes * 1000000000ull / bytes_per_s;
-		until = d->free_at_ns + latency_ns;
-	}
+	if (!d->active++)
+		d->busy_since_ns = now;
+	until = due_ns(d, now, latency_ns, bytes, bytes_per_s);
 	pthread_mutex_unlock(&d->lock);
 	sleep_ns(until - now);
+	return true;
+}
+
+static void let_go(struct slowdisk *d)
+{
 	pthread_mutex_lock(&d->lock);
-	count_end(d);
+	if (!--d->active)
+		*d->busy_ns += now_ns() - d->busy_since_ns;
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -179,9 +180,11 @@ static void answer_read(struct slowdisk *d, const struct fuse_in_header *in,
 {
 	uint32_t size = within(d, rd->offset, rd->size);
 	struct slowness s = slowness(d);
+	bool slow = hold_up(d, s.read_us * NS_PER_US, size, s.bytes_per_s);
 
-	hold_up(d, s.read_us * NS_PER_US, size, s.bytes_per_s);
 	reply(d, in, 0, d->data + rd->offset, size);
+	if (slow)
+		let_go(d);
 }
 
 static void answer_write(struct slowdisk *d, const struct fuse_in_header *in,
@@ -189,16 +192,22 @@ static void answer_write(struct slowdisk *d, const struct fuse_in_header *in,
 {
 	struct fuse_write_out out = { .size = within(d, wr->offset, wr->size) };
 	struct slowness s = slowness(d);
+	bool slow;
 
+	slow = hold_up(d, s.write_us * NS_PER_US, out.size, s.bytes_per_s);
 	memcpy(d->data + wr->offset, wr + 1, out.size);
-	hold_up(d, s.write_us * NS_PER_US, out.size, s.bytes_per_s);
 	reply(d, in, out.size ? 0 : -ENOSPC, &out, sizeof(out));
+	if (slow)
+		let_go(d);
 }
 
 static void answer_sync(struct slowdisk *d, const struct fuse_in_header *in)
 {
-	hold_up(d, slowness(d).flush_us * NS_PER_US, 0, 0);
+	bool slow = hold_up(d, slowness(d).flush_us * NS_PER_US, 0, 0);
+
 	reply(d, in, 0, NULL, 0);
+	if (slow)
+		let_go(d);
 }
 
 static void answer(struct slowdisk *d, const struct fuse_in_header *in, const void *body)
