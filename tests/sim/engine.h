@@ -39,7 +39,7 @@ enum step_kind {
 	STEP_MARK,
 };
 
-enum awaited { AWAIT_OWN, AWAIT_PAGES, AWAIT_BUFFER };
+enum awaited { AWAIT_OWN, AWAIT_PAGES, AWAIT_ORDERED, AWAIT_LOG };
 
 struct step {
 	uint8_t kind;

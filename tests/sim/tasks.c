@@ -29,9 +29,14 @@ static const struct sleep on_commit = {
 	"jbd2_log_wait_commit;jbd2_complete_transaction;ext4_sync_file;do_fsync",
 	"jbd2.commit_wait", .walked = true, .uninterruptible = true
 };
-static const struct sleep on_buffer = {
+static const struct sleep on_ordered = {
+	"folio_wait_bit_common;folio_wait_writeback;__filemap_fdatawait_range;"
+	"jbd2_journal_finish_inode_data_buffers;jbd2_journal_commit_transaction;kjournald2",
+	"jbd2.commit_flush", .walked = true, .uninterruptible = true, .iowait = true
+};
+static const struct sleep on_log = {
 	"bit_wait_io;__wait_on_bit;__wait_on_buffer;jbd2_journal_commit_transaction;kjournald2",
-	"io.device_service", .walked = true, .uninterruptible = true, .iowait = true
+	"jbd2.commit_log", .walked = true, .uninterruptible = true, .iowait = true
 };
 static const struct sleep at_end = { .stack = "pipe_read;vfs_read;ksys_read", .cause = "ipc.wait" };
 
@@ -274,15 +279,16 @@ static void release(struct engine *e, uint32_t task, uint8_t lock)
 
 static bool await_rq(struct engine *e, uint32_t task, const struct step *s)
 {
+	static const struct sleep *const how[] = { [AWAIT_OWN] = &on_request,
+						   [AWAIT_PAGES] = &on_pages,
+						   [AWAIT_ORDERED] = &on_ordered,
+						   [AWAIT_LOG] = &on_log };
 	int rq = e->tasks[task].latest[s->a];
 
 	if (rq < 0 || rq_at(e, rq)->over)
 		return true;
 	rq_at(e, rq)->waiter = task;
-	sleep_on(e, task,
-		 s->ref == AWAIT_PAGES	  ? &on_pages
-		 : s->ref == AWAIT_BUFFER ? &on_buffer
-					  : &on_request);
+	sleep_on(e, task, how[s->ref]);
 	return false;
 }
 

@@ -158,7 +158,8 @@ bool want_commit(struct engine *e, uint32_t task)
 	return false;
 }
 
-static void journal_io(struct engine *e, uint32_t task, const struct op *op, int item)
+static void journal_io(struct engine *e, uint32_t task, const struct op *op, int item,
+		       enum awaited what)
 {
 	struct step *s = add_step(e, task, STEP_SUBMIT);
 
@@ -166,7 +167,7 @@ static void journal_io(struct engine *e, uint32_t task, const struct op *op, int
 	s->ns = op->more_ns;
 	s->item = item + 1;
 	add_step(e, task, STEP_GET_TAG)->a = op->object;
-	add_await_rq(e, task, op->object, AWAIT_BUFFER);
+	add_await_rq(e, task, op->object, what);
 }
 
 /* False: there is none, and it sleeps. */
@@ -194,9 +195,9 @@ bool take_commit(struct engine *e, uint32_t task)
 	s->item = item;
 	s->name = CAUSE_KERNEL;
 	add_step(e, task, STEP_COMMIT_POINT)->a = FP_POINT_JBD2_FLUSHING;
-	journal_io(e, task, op, item);
+	journal_io(e, task, op, item, AWAIT_ORDERED);
 	add_step(e, task, STEP_COMMIT_POINT)->a = FP_POINT_JBD2_LOGGING;
-	journal_io(e, task, op, item);
+	journal_io(e, task, op, item, AWAIT_LOG);
 	add_step(e, task, STEP_COMMIT_POINT)->a = FP_POINT_JBD2_END;
 	return true;
 }
