@@ -199,7 +199,7 @@ $(O)/tests/unit/%: $(O)/tests/unit/%.o $(call obj,$(HELPER_SRCS)) $(O)/libflatpa
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
 
-$(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(call obj,$(HELPER_SRCS)) $(O)/libflatpause.a
+$(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(call obj,$(SIM_SRCS) $(HELPER_SRCS)) $(O)/libflatpause.a
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
 

@@ -122,7 +122,7 @@ static bool window_sums(const struct finding_window *w, struct failure *f)
 	return true;
 }
 
-static bool all_sums(const struct findings *found, struct failure *f)
+bool all_sums(const struct findings *found, struct failure *f)
 {
 	for (size_t w = 0; w < found->windows_cnt; w++)
 		if (!window_sums(&found->windows[w], f))

@@ -23,6 +23,9 @@ struct tally_of_checks {
 /* The findings of a run's trace. NULL (and why) if it cannot be analyzed. */
 struct findings *diagnose_run(const struct run *r, const struct variant *v, struct failure *f);
 
+/* L1 and L10 of all windows: ledgers and threads sum to their time. */
+bool all_sums(const struct findings *found, struct failure *f);
+
 /*
  * L1-L5, L10: sums, states of threads, and the ledger cause by cause against the true path; none
  * of it unknown where nothing was lost.
