@@ -115,6 +115,8 @@ static int fill_conf(struct fix_conf *conf, const struct apply_cfg *cfg)
 		return usage_err("--mitigation takes fallocate, memfd or tune");
 	if (check_tune(conf->mitigation, cfg))
 		return -EINVAL;
+	if (export__check_mode())
+		return -EINVAL;
 	if (strchr(cfg->match, '/') || strlen(cfg->match) > NAME_MAX - NAME_ROOM)
 		return usage_err("--match takes a file name or a pattern, without '/'");
 	snprintf(conf->match, sizeof(conf->match), "%s", cfg->match);
@@ -125,6 +127,8 @@ static int fill_conf(struct fix_conf *conf, const struct apply_cfg *cfg)
 	}
 	conf->no_plant = cfg->no_plant;
 	conf->redo = cfg->redo;
+	conf->no_readback = cfg->no_readback;
+	conf->export_rate_bytes = cfg->export_rate_bytes;
 	conf->memory_bytes = cfg->memory_bytes;
 	if (!conf->memory_bytes && !sysinfo(&si))
 		conf->memory_bytes = (uint64_t)(si.freeram + si.bufferram) * si.mem_unit / 2;
@@ -362,6 +366,11 @@ static const struct param apply_params[] = {
 	      "'previous' (default: the newest matching file) or bytes"),
 	PARAM(struct apply_cfg, memory_bytes, "memory", 0, PARAM_SIZE, "BYTES",
 	      "memfd: budget; beyond it files go to disk (default: half of free memory)"),
+	PARAM(struct apply_cfg, export_rate_bytes, "export-rate", 0, PARAM_SIZE, "BYTES",
+	      "memfd: at most so many bytes a second to disk (default: as fast as it goes)"),
+	PARAM(struct apply_cfg, no_readback, "no-readback", 0, PARAM_FLAG, NULL,
+	      "memfd: let the memory go when the file is durable, without reading it back from "
+	      "disk first"),
 	PARAM(struct apply_cfg, no_plant, "no-plant", 0, PARAM_FLAG, NULL,
 	      "fallocate: nothing is put there in advance (for writers that use O_EXCL)"),
 	PARAM(struct apply_cfg, redo, "redo", 0, PARAM_FLAG, NULL,

@@ -1,22 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * From the memory copy to the real place: a temporary name beside the link, O_DIRECT steps from one
- * pre-faulted buffer (so at most one step of ours is ever queued on the device), fsync, a second
- * reading from the device compared by CRC32C, then a rename over the link.
+ * From the memory copy to the real place: a temporary name beside the link, steps of one slot of
+ * the worker's pool, fsync, then a rename over the link. The CRC32C is of the very bytes that were
+ * handed to the kernel; reading them back from the device is a step of its own.
  */
 #ifndef FLATPAUSE_EXPORT_H
 #define FLATPAUSE_EXPORT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
-#define EXPORT_STEP_BYTES (256u << 10)
+#include "export_way.h"
+#include "pool.h"
+
+#define EXPORT_SIZE_BUCKETS 13 /* up to 512 B, 1 KiB, ... 1 MiB, and above */
+
+/* What the workers that share it have done; read without a lock. */
+struct export_counters {
+	struct pool_counters pool;
+	atomic_uint_fast64_t files, written_bytes, read_back_bytes;
+	atomic_uint_fast64_t write_sizes[EXPORT_SIZE_BUCKETS];
+	atomic_uint_fast64_t held_back_ns; /* with a file in hand, for writers or the rate */
+};
 
 struct export_hooks {
 	void (*yield)(void *arg);     /* before each step: returns when the device may be used */
 	bool (*cancelled)(void *arg); /* ends the copy with -ECANCELED */
-	void *arg;
+	void *arg;		      /* both are called from the worker's threads */
+	uint64_t rate_bytes;	      /* at most so much in a second; 0 = as fast as it goes */
 };
 
 struct export_result {
@@ -24,22 +38,58 @@ struct export_result {
 	uint64_t data_bytes; /* of it written: holes stay holes */
 	uint32_t crc;	     /* CRC32C of all its bytes */
 	uint64_t copy_ns, sync_ns, verify_ns;
-	bool direct; /* O_DIRECT was taken, else bounded buffered writes */
+	enum way way;	/* by which the last step went */
+	bool read_back; /* from the device, and found to be the same */
+	struct timespec mtime;
 };
 
+struct export_worker;
+
+/* Whether FLATPAUSE_EXPORT in the environment can be followed: 0 or -EINVAL, said. */
+int export__check_mode(void);
+
 /*
- * Copies `src` to the new file `tmp` in `dirfd`, with its mode and owner, syncs it and reads it
- * back. On any error nothing is left under `tmp`. -ECANCELED, -ENOSPC, -EBADMSG (what the device
- * gives back is not what was written), -errno. Not said.
+ * A worker with its pool, on the thread that will use it; that thread stays on its NUMA node from
+ * here on. FLATPAUSE_EXPORT in the environment chooses how it writes (see export_worker.h).
+ * `counters` are shared by any number of workers. 0 or -errno; said.
  */
-int export__copy(int src, int dirfd, const char *tmp, const struct export_hooks *hooks,
-		 struct export_result *res);
+int export_worker__start(struct export_worker **w, struct export_counters *counters);
+void export_worker__stop(struct export_worker *w);
+
+/*
+ * Copies `src` to the new file `tmp` in `dirfd`, with its mode and owner, and syncs it. What did not
+ * go through our memory on its way was read back (res->read_back). On any error nothing is left
+ * under `tmp`. -ECANCELED, -ENOSPC, -EFBIG, -EBADMSG (what the device gives back is not what was
+ * written), -errno. Not said.
+ */
+int export__copy(struct export_worker *w, int src, int dirfd, const char *tmp,
+		 const struct export_hooks *hooks, struct export_result *res);
+
+/*
+ * Reads `name` back from the device, past what the page cache had of it, and compares it with what
+ * was written. -EBADMSG where it differs; -ESTALE where it is gone, or was changed since by
+ * somebody; -ECANCELED, -errno. Not said.
+ */
+int export__read_back(struct export_worker *w, int dirfd, const char *name,
+		      const struct export_hooks *hooks, struct export_result *res);
+
+/*
+ * Counters that other processes can find: in a memfd of this process, gone with it. Never freed.
+ * 0 or -errno; said.
+ */
+int export_counters__share(struct export_counters **counters);
+
+/* A copy of those of process `pid`; -ENOENT where it has none. Not said. */
+int export_counters__of(pid_t pid, struct export_counters *copy);
 
 /*
  * Puts `tmp` in the place of the link `name`, if that still is our link to `target`; syncs the
  * directory. -ENOENT where the link is gone or another's (`tmp` is removed then).
  */
 int export__commit(int dirfd, const char *tmp, const char *name, const char *target);
+
+/* fsync of a directory that is open by O_PATH. 0 or -errno. */
+int export__sync_dir(int dirfd);
 
 /* Back from export__commit(): the link again in the place of the file. */
 int export__relink(int dirfd, const char *tmp, const char *name, const char *target);

@@ -20,6 +20,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "export.h"
 #include "journal.h"
 #include "state.h"
 #include "writers.h"
@@ -156,6 +157,9 @@ struct guard {
 
 	struct writers writers;
 	struct lease lease;
+	struct export_worker *exporter; /* the keeper's; NULL = none yet */
+	struct export_counters *counters;
+	uint64_t exporter_retry_ns;
 	uint64_t looked_ns; /* keeper: when the directories were last looked at */
 	pthread_t keeper;
 	bool keeper_running;

@@ -211,13 +211,13 @@ static void record_durable(struct guard *g, const struct held *h, const struct e
 	json_t *j;
 
 	snprintf(crc, sizeof(crc), "%08x", r->crc);
-	j = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:f, s:b, s:i}", "n",
+	j = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:s, s:b, s:i}", "n",
 		      (json_int_t)h->n, "state", "durable", "resumed_ns",
 		      (json_int_t)h->closed_real_ns, "durable_ns", (json_int_t)now_real_ns(),
 		      "size", (json_int_t)r->bytes, "data_bytes", (json_int_t)r->data_bytes,
 		      "crc32c", crc, "copy_ms", (double)r->copy_ns / 1e6, "sync_ms",
-		      (double)r->sync_ns / 1e6, "verify_ms", (double)r->verify_ns / 1e6, "direct",
-		      r->direct, "restarts", h->restarts);
+		      (double)r->sync_ns / 1e6, "way", way_name(r->way), "read_back", r->read_back,
+		      "restarts", h->restarts);
 	journal__append(&g->journal, REC_FILE, j, 1);
 }
 
@@ -239,12 +239,52 @@ static int commit(struct guard *g, struct held *h, const char *tmp)
 	return err ? err : -ECANCELED;
 }
 
+/* The link again, in the place of what cannot be relied on. */
+static int take_back(struct guard *g, struct held *h, const char *tmp, int why)
+{
+	int err = export__relink(h->dirfd, tmp, h->name, h->target);
+
+	if (!err)
+		return why;
+	h->linked = false; /* or it would pass for deleted by its owner, and go */
+	guard__note(g, "%s/%s: cannot be replaced by its link (%s); what it should be is %s",
+		    h->dir, h->name, strerror(-err), h->target);
+	return why;
+}
+
+/*
+ * The file is durable and at its place; its memory stays until the device has given the same bytes
+ * back. Where it gives others, the link comes back and all is done again.
+ */
+static int compare(struct guard *g, struct held *h, const char *tmp,
+		   const struct export_hooks *hooks, struct export_result *r)
+{
+	int err = 0;
+
+	if (!g->conf.no_readback && !r->read_back)
+		err = export__read_back(g->exporter, h->dirfd, h->name, hooks, r);
+	if (err == -ECANCELED && atomic_load(&g->quit))
+		return err; /* both copies stay, and the revert that ended us knows what to do */
+	if (err == -ECANCELED)
+		return take_back(g, h, tmp, err);
+	if (err == -EBADMSG || err == -EIO) {
+		guard__note(g, "%s/%s: the disk does not give back what was written: %s", h->dir,
+			    h->name, strerror(-err));
+		return take_back(g, h, tmp, err);
+	}
+	journal__append(&g->journal, REC_FILE,
+			json_pack("{s:I, s:b, s:f}", "n", (json_int_t)h->n, "read_back",
+				  r->read_back, "verify_ms", (double)r->verify_ns / 1e6),
+			0);
+	return 0;
+}
+
 static void after_failure(struct guard *g, int slot, int err)
 {
 	struct held *h = &g->held[slot];
 	bool gone = !export__is_link(h->dirfd, h->name, h->target);
 
-	if (atomic_load(&g->quit))
+	if (atomic_load(&g->quit) || !h->linked)
 		return;
 	if (gone) {
 		record(g, h, "deleted by its owner");
@@ -267,7 +307,7 @@ static void after_failure(struct guard *g, int slot, int err)
 
 static void export_one(struct guard *g, int slot)
 {
-	const struct export_hooks hooks = { give_way, is_cancelled, g };
+	const struct export_hooks hooks = { give_way, is_cancelled, g, g->conf.export_rate_bytes };
 	struct held *h = &g->held[slot];
 	char path[NAME_MAX + 32], tmp[NAME_MAX + 32];
 	struct export_result r;
@@ -287,19 +327,21 @@ static void export_one(struct guard *g, int slot)
 	}
 	record(g, h, "being exported");
 	export__tmp_name(tmp, sizeof(tmp), h->name);
-	err = export__copy(src, h->dirfd, tmp, &hooks, &r);
+	err = export__copy(g->exporter, src, h->dirfd, tmp, &hooks, &r);
 	if (err == -EEXIST) { /* of a guard that died: only we use this name */
 		unlinkat(h->dirfd, tmp, 0);
-		err = export__copy(src, h->dirfd, tmp, &hooks, &r);
+		err = export__copy(g->exporter, src, h->dirfd, tmp, &hooks, &r);
 	}
 	if (!err)
 		err = commit(g, h, tmp);
-	if (err) {
-		after_failure(g, slot, err);
-	} else {
+	if (!err) {
 		record_durable(g, h, &r);
-		release(g, slot);
+		err = compare(g, h, tmp, &hooks, &r);
 	}
+	if (err)
+		after_failure(g, slot, err);
+	else
+		release(g, slot);
 	lease_drop(g);
 out:
 	if (src >= 0)
@@ -354,6 +396,20 @@ static int next_export(struct guard *g)
 	return best;
 }
 
+/* On the thread that uses it. Without it nothing is lost: the files stay in memory. */
+static bool has_exporter(struct guard *g)
+{
+	uint64_t now = now_mono_ns();
+
+	if (g->exporter || now < g->exporter_retry_ns)
+		return g->exporter;
+	if (export_worker__start(&g->exporter, g->counters)) {
+		g->exporter_retry_ns = now + GUARD_RETRY_NS;
+		guard__note(g, "exports cannot begin: memory files stay in memory");
+	}
+	return g->exporter;
+}
+
 static void *keep(void *arg)
 {
 	struct guard *g = arg;
@@ -361,10 +417,10 @@ static void *keep(void *arg)
 	while (!atomic_load(&g->quit)) {
 		int slot = -1;
 
-		if (g->conf.mitigation == MITIGATION_MEMFD)
-			slot = next_export(g);
-		else
+		if (g->conf.mitigation != MITIGATION_MEMFD)
 			make_spare(g);
+		else if (has_exporter(g))
+			slot = next_export(g);
 		if (slot >= 0) {
 			account(g, &g->held[slot]);
 			give_way(g);
@@ -375,13 +431,18 @@ static void *keep(void *arg)
 			nap(10000000);
 		}
 	}
+	export_worker__stop(g->exporter);
+	g->exporter = NULL;
 	return NULL;
 }
 
 int keeper__start(struct guard *g)
 {
-	int err = pthread_create(&g->keeper, NULL, keep, g);
+	int err = export_counters__share(&g->counters);
 
+	if (err)
+		return err;
+	err = pthread_create(&g->keeper, NULL, keep, g);
 	g->keeper_running = !err;
 	return -err;
 }

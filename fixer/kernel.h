@@ -13,6 +13,11 @@
 #define FAN_EVENT_INFO_TYPE_RANGE 6
 #endif
 
+/* "fs: add RWF_UNCACHED", 6.14 */
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x00000080
+#endif
+
 /* comes behind the metadata of a FAN_PRE_ACCESS */
 struct range_info {
 	uint8_t type, pad;

@@ -25,6 +25,8 @@ struct reverting {
 	const struct state *s;
 	int dirfd; /* of the guarded directory; -1 = it is gone */
 	int tmpfd;
+	struct export_worker *exporter; /* NULL until there is something to export */
+	struct export_counters counters;
 	uint64_t deadline_ns; /* for writers that have not closed yet */
 	int failed;	      /* files that could not be brought home */
 	unsigned int exported;
@@ -128,15 +130,21 @@ static int export_now(struct reverting *r, int src, int dirfd, json_t *file, con
 	struct export_hooks hooks = { .cancelled = lease_broken, .arg = &src };
 	struct export_result res;
 	char tmp[NAME_MAX + 32];
-	int err;
+	int err = r->exporter ? 0 : export_worker__start(&r->exporter, &r->counters);
 
+	if (err)
+		return err;
 	export__tmp_name(tmp, sizeof(tmp), name);
 	unlinkat(dirfd, tmp, 0); /* half an export of the guard that died */
 	do {
 		err = lease_when_closed(src, name, r->deadline_ns);
 		if (err)
 			return err;
-		err = export__copy(src, dirfd, tmp, &hooks, &res);
+		err = export__copy(r->exporter, src, dirfd, tmp, &hooks, &res);
+		if (!err && !res.read_back)
+			err = export__read_back(r->exporter, dirfd, tmp, &hooks, &res);
+		if (err == -EBADMSG || err == -ESTALE)
+			unlinkat(dirfd, tmp, 0);
 		if (!err && lease_broken(&src)) {
 			unlinkat(dirfd, tmp, 0);
 			err = -ECANCELED;
@@ -397,6 +405,7 @@ int revert__journal(const char *path, uint64_t wait_ns)
 	log_info("%s is no longer in force for %s", mitigation_name(s.conf.mitigation), s.conf.dir);
 	err = r.failed ? -ENODATA : 0;
 out:
+	export_worker__stop(r.exporter);
 	for (int i = 0; i < 3; i++) {
 		int each[] = { fd, r.dirfd, r.tmpfd };
 

@@ -157,13 +157,14 @@ int state__lock(const char *path, bool create)
 
 json_t *conf__to_json(const struct fix_conf *c)
 {
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s, s:s, s:b, s:b}",
-			 "mitigation", mitigation_name(c->mitigation), "dir", c->dir, "dev",
-			 (json_int_t)c->dev, "ino", (json_int_t)c->ino, "fsid", (json_int_t)c->fsid,
-			 "match", c->match, "name", c->name, "size_bytes",
-			 (json_int_t)c->size_bytes, "memory_bytes", (json_int_t)c->memory_bytes,
-			 "id", c->id, "tmp_dir", c->tmp_dir, "no_plant", c->no_plant, "redo",
-			 c->redo);
+	return json_pack(
+		"{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s, s:s, s:b, s:b, s:b, s:I}",
+		"mitigation", mitigation_name(c->mitigation), "dir", c->dir, "dev",
+		(json_int_t)c->dev, "ino", (json_int_t)c->ino, "fsid", (json_int_t)c->fsid, "match",
+		c->match, "name", c->name, "size_bytes", (json_int_t)c->size_bytes, "memory_bytes",
+		(json_int_t)c->memory_bytes, "id", c->id, "tmp_dir", c->tmp_dir, "no_plant",
+		c->no_plant, "redo", c->redo, "no_readback", c->no_readback, "export_rate_bytes",
+		(json_int_t)c->export_rate_bytes);
 }
 
 static int copy_text(char *to, size_t size, const char *from)
@@ -174,14 +175,17 @@ static int copy_text(char *to, size_t size, const char *from)
 int conf__from_json(json_t *j, struct fix_conf *c)
 {
 	const char *mitigation, *dir, *match, *name, *id, *tmp;
-	json_int_t dev, ino, fsid, size, memory;
-	int no_plant, redo;
+	json_int_t dev, ino, fsid, size, memory, rate = 0;
+	int no_plant, redo, no_readback = 0;
 
 	memset(c, 0, sizeof(*c));
-	if (json_unpack(j, "{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s, s:s, s:b, s:b}",
-			"mitigation", &mitigation, "dir", &dir, "dev", &dev, "ino", &ino, "fsid",
-			&fsid, "match", &match, "name", &name, "size_bytes", &size, "memory_bytes",
-			&memory, "id", &id, "tmp_dir", &tmp, "no_plant", &no_plant, "redo", &redo))
+	if (json_unpack(
+		    j,
+		    "{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s, s:s, s:b, s:b, s?b, s?I}",
+		    "mitigation", &mitigation, "dir", &dir, "dev", &dev, "ino", &ino, "fsid", &fsid,
+		    "match", &match, "name", &name, "size_bytes", &size, "memory_bytes", &memory,
+		    "id", &id, "tmp_dir", &tmp, "no_plant", &no_plant, "redo", &redo, "no_readback",
+		    &no_readback, "export_rate_bytes", &rate))
 		return -EINVAL;
 	c->mitigation = mitigation_from(mitigation, strlen(mitigation));
 	c->dev = (uint64_t)dev;
@@ -191,6 +195,8 @@ int conf__from_json(json_t *j, struct fix_conf *c)
 	c->memory_bytes = (uint64_t)memory;
 	c->no_plant = no_plant;
 	c->redo = redo;
+	c->no_readback = no_readback;
+	c->export_rate_bytes = (uint64_t)rate;
 	if (c->mitigation == MITIGATION_NONE || copy_text(c->dir, sizeof(c->dir), dir) ||
 	    copy_text(c->match, sizeof(c->match), match) ||
 	    copy_text(c->name, sizeof(c->name), name) || copy_text(c->id, sizeof(c->id), id) ||

@@ -10,6 +10,7 @@
 #include "../user/cli/params.h"
 #include "../user/host/read.h"
 #include "../user/log.h"
+#include "export.h"
 #include "verbs.h"
 
 struct status_cfg {
@@ -20,6 +21,40 @@ struct listing {
 	json_t *out;
 };
 
+static json_int_t count(atomic_uint_fast64_t *n)
+{
+	return (json_int_t)atomic_load(n);
+}
+
+/* Of a guard that runs; NULL where it has none, or has just ended. */
+static json_t *export_of(const struct state *s)
+{
+	struct export_counters n;
+	json_t *j, *sizes;
+
+	if (s->conf.mitigation != MITIGATION_MEMFD || !state__alive(s) ||
+	    export_counters__of(s->pid, &n))
+		return NULL;
+	sizes = json_array();
+	for (int i = 0; i < EXPORT_SIZE_BUCKETS; i++)
+		json_array_append_new(sizes,
+				      json_pack("{s:o, s:I}", "up_to_bytes",
+						i < EXPORT_SIZE_BUCKETS - 1 ? json_integer(512 << i)
+									    : json_null(),
+						"writes", count(&n.write_sizes[i])));
+	j = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "workers",
+		      count(&n.pool.workers), "slot_bytes", (json_int_t)POOL_SLOT_BYTES,
+		      "capacity_bytes", count(&n.pool.capacity_bytes), "slots_in_use",
+		      count(&n.pool.slots_in_use), "acquires", count(&n.pool.acquires),
+		      "backpressure_waits", count(&n.pool.backpressure_waits), "wait_ns",
+		      count(&n.pool.wait_ns), "held_back_ns", count(&n.held_back_ns), "files",
+		      count(&n.files), "read_back_bytes", count(&n.read_back_bytes), "write_sizes",
+		      sizes);
+	if (j)
+		json_object_set_new(j, "written_bytes", json_integer(count(&n.written_bytes)));
+	return j;
+}
+
 static json_t *one(struct state *s)
 {
 	json_t *files = json_array(), *file;
@@ -29,10 +64,10 @@ static json_t *one(struct state *s)
 		json_object_del(file, "handle");
 		json_array_append(files, file);
 	}
-	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:s, s:O, s:o, s:O}", "dir", s->conf.dir,
+	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:s, s:O, s:o, s:O, s:o*}", "dir", s->conf.dir,
 			 "mitigation", mitigation_name(s->conf.mitigation), "match", s->conf.match,
 			 "alive", state__alive(s), "pid", (int)s->pid, "journal", s->path, "notes",
-			 s->notes, "files", files, "knobs", s->knobs);
+			 s->notes, "files", files, "knobs", s->knobs, "export", export_of(s));
 }
 
 static int add(const char *path, void *arg)

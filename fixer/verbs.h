@@ -19,7 +19,8 @@ int fix_auto(int argc, char **argv);
 struct apply_cfg {
 	const char *mitigation, *match, *size_from, *dir;
 	uint64_t memory_bytes; /* 0 = half of what is free */
-	bool foreground, no_plant, redo;
+	uint64_t export_rate_bytes;
+	bool foreground, no_plant, redo, no_readback;
 	struct tune_conf tune;
 	bool global; /* tune may change settings of the whole host */
 };

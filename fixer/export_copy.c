@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* One file: its data through the slots, its holes not at all. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../user/clock.h"
+#include "beneath.h"
+#include "crc32c.h"
+#include "export_worker.h"
+
+#define ALIGN_BYTES    4096u
+#define PREALLOC_BYTES (32u << 20)
+#define RATE_NAP_NS    5000000ull
+#define RATE_BURST_NS  20000000ull /* of an idle time so much may be made up for */
+
+struct copying {
+	struct export_worker *w;
+	int src, dst;
+	uint64_t size;
+	const struct export_hooks *hooks;
+	struct export_result *res;
+	uint32_t crc;
+};
+
+typedef int (*range_fn)(struct copying *c, uint64_t off, size_t len);
+
+/* ---- giving way ---- */
+
+static bool is_cancelled(const struct copying *c)
+{
+	return c->hooks->cancelled && c->hooks->cancelled(c->hooks->arg);
+}
+
+/* By what was let through before. */
+static int keep_rate(struct copying *c, size_t bytes)
+{
+	uint64_t now = now_ns(), *next = &c->w->next_step_ns;
+
+	if (!c->hooks->rate_bytes)
+		return 0;
+	while (now < *next) {
+		const struct timespec nap = {
+			.tv_nsec = (long)(*next - now < RATE_NAP_NS ? *next - now : RATE_NAP_NS)
+		};
+
+		if (is_cancelled(c))
+			return -ECANCELED;
+		nanosleep(&nap, NULL);
+		now = now_ns();
+	}
+	if (*next + RATE_BURST_NS < now)
+		*next = now - RATE_BURST_NS;
+	*next += (uint64_t)((double)bytes * 1e9 / (double)c->hooks->rate_bytes);
+	return 0;
+}
+
+static int give_way(struct copying *c, size_t bytes)
+{
+	uint64_t since = now_ns();
+	int err = keep_rate(c, bytes);
+
+	if (err)
+		return err;
+	if (c->hooks->yield)
+		c->hooks->yield(c->hooks->arg);
+	atomic_fetch_add_explicit(&c->w->counters->held_back_ns, now_ns() - since,
+				  memory_order_relaxed);
+	return is_cancelled(c) ? -ECANCELED : 0;
+}
+
+static void count_size(struct export_counters *n, size_t bytes)
+{
+	int i = 0;
+
+	while (i < EXPORT_SIZE_BUCKETS - 1 && bytes > (size_t)512 << i)
+		i++;
+	atomic_fetch_add_explicit(&n->write_sizes[i], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&n->written_bytes, bytes, memory_order_relaxed);
+}
+
+static int gate(void *arg, const struct step *s)
+{
+	struct copying *c = arg;
+	int err = give_way(c, s->padded);
+
+	if (!err)
+		count_size(c->w->counters, s->padded);
+	return err;
+}
+
+/* ---- walking over the data ---- */
+
+/* The next stretch of data, on whole blocks; *begin == c->size: only a hole is left. */
+static int next_data(struct copying *c, uint64_t from, uint64_t *begin, uint64_t *end)
+{
+	off_t data = lseek(c->src, (off_t)from, SEEK_DATA), hole;
+
+	if (data < 0 && errno != ENXIO)
+		return -errno;
+	*begin = *end = c->size;
+	if (data < 0 || (uint64_t)data >= c->size)
+		return 0;
+	*begin = (uint64_t)data - (uint64_t)data % ALIGN_BYTES;
+	*begin = *begin < from ? from : *begin;
+	hole = lseek(c->src, data, SEEK_HOLE);
+	if (hole < 0)
+		return -errno;
+	*end = ((uint64_t)hole + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
+	*end = *end > c->size ? c->size : *end;
+	return 0;
+}
+
+/* Calls fn for steps of at most `step` bytes of what is data in the source; gaps are holes. */
+static int walk_data(struct copying *c, size_t step, range_fn fn, bool sum_holes)
+{
+	uint64_t done = 0, begin = 0, end = 0;
+
+	while (done < c->size) {
+		int err = next_data(c, done, &begin, &end);
+
+		if (err)
+			return err;
+		if (sum_holes)
+			c->crc = crc32c_zeros(c->crc, begin - done);
+		for (done = begin; done < end && !err;) {
+			size_t len = end - done < step ? (size_t)(end - done) : step;
+
+			err = fn(c, done, len);
+			done += len;
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int read_range(int fd, char *buf, uint64_t off, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(fd, buf + done, len - done, (off_t)(off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO; /* shorter than it was: somebody truncated it */
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int prealloc_step(struct copying *c, uint64_t off, size_t len)
+{
+	int err = give_way(c, 0);
+
+	if (err)
+		return err;
+	return fallocate(c->dst, 0, (off_t)off, (off_t)len) ? -errno : 0;
+}
+
+static int copy_step(struct copying *c, uint64_t off, size_t len)
+{
+	char *slot = sink__slot(&c->w->sink);
+	struct step s = { .buf = slot, .off = off, .len = len };
+	int err = read_range(c->src, slot, off, len);
+
+	if (err) {
+		pool__give(&c->w->pool, slot);
+		return err;
+	}
+	s.padded = (len + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
+	memset(slot + len, 0, s.padded - len); /* the tail is cut off again at the end */
+	c->crc = crc32c(c->crc, slot, len);
+	c->res->data_bytes += len;
+	return sink__put(&c->w->sink, &s);
+}
+
+/* ---- the file ---- */
+
+static int open_target(int dirfd, const char *tmp, const struct stat *src)
+{
+	int fd = beneath__open(dirfd, tmp, O_CREAT | O_EXCL | O_RDWR, 0600);
+
+	if (fd < 0)
+		return fd;
+	if (fchown(fd, src->st_uid, src->st_gid) || fchmod(fd, src->st_mode & 07777)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* No space is found out before anything is written; the kill switch does without. */
+static int make_room(struct copying *c)
+{
+	int err = 0;
+
+	if (ftruncate(c->dst, (off_t)c->size))
+		return -errno;
+	if (c->w->wanted != WAY_PLAIN)
+		err = walk_data(c, PREALLOC_BYTES, prealloc_step, false);
+	return err == -EOPNOTSUPP || err == -ENOSYS ? 0 : err;
+}
+
+static int copy_data(struct copying *c)
+{
+	struct target target;
+	int err = target__init(&target, c->src, c->dst, c->w->wanted, &c->w->cache), end;
+
+	if (err)
+		return err;
+	sink__begin(&c->w->sink, &target, gate, c);
+	err = walk_data(c, POOL_SLOT_BYTES, copy_step, true);
+	end = sink__end(&c->w->sink); /* also behind an error: what is under way uses our memory */
+	c->res->way = target.way;
+	target__close(&target);
+	return err ? err : end;
+}
+
+static int sync_file(struct copying *c)
+{
+	struct stat st;
+	int err = give_way(c, 0);
+
+	if (err)
+		return err;
+	if (ftruncate(c->dst, (off_t)c->size) || fsync(c->dst) || fstat(c->dst, &st))
+		return -errno;
+	c->res->mtime = st.st_mtim;
+	return (uint64_t)st.st_size == c->size ? 0 : -EBADMSG;
+}
+
+static int copy_and_sync(struct copying *c)
+{
+	uint64_t t0 = now_ns(), t1;
+	int err = make_room(c);
+
+	if (!err)
+		err = copy_data(c);
+	t1 = now_ns();
+	if (!err)
+		err = sync_file(c);
+	c->res->copy_ns = t1 - t0;
+	c->res->sync_ns = now_ns() - t1;
+	c->res->crc = c->crc;
+	return err;
+}
+
+int export__copy(struct export_worker *w, int src, int dirfd, const char *tmp,
+		 const struct export_hooks *hooks, struct export_result *res)
+{
+	struct copying c = { .w = w, .src = src, .dst = -1, .hooks = hooks, .res = res };
+	struct stat st;
+	int err;
+
+	memset(res, 0, sizeof(*res));
+	if (fstat(src, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	c.size = res->bytes = (uint64_t)st.st_size;
+	c.dst = open_target(dirfd, tmp, &st);
+	err = c.dst < 0 ? c.dst : copy_and_sync(&c);
+	if (c.dst >= 0)
+		close(c.dst);
+	if (!err && res->data_bytes && way_reads_itself(res->way))
+		err = export__read_back(w, dirfd, tmp, hooks, res);
+	if (err && err != -EEXIST)
+		unlinkat(dirfd, tmp, 0);
+	else if (!err)
+		atomic_fetch_add(&w->counters->files, 1);
+	return err;
+}
+
+/* ---- reading back ---- */
+
+static int sum_step(struct copying *c, uint64_t off, size_t len)
+{
+	int err = give_way(c, len);
+	char *slot;
+
+	if (err)
+		return err;
+	slot = pool__take(&c->w->pool);
+	err = read_range(c->src, slot, off, len);
+	if (!err)
+		c->crc = crc32c(c->crc, slot, len);
+	pool__give(&c->w->pool, slot);
+	atomic_fetch_add_explicit(&c->w->counters->read_back_bytes, len, memory_order_relaxed);
+	return err;
+}
+
+static bool is_untouched(int fd, const struct export_result *res)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == res->bytes &&
+	       st.st_mtim.tv_sec == res->mtime.tv_sec && st.st_mtim.tv_nsec == res->mtime.tv_nsec;
+}
+
+/*
+ * Through the page cache, emptied for this file first: the bytes come from the device, and whoever
+ * reads the snapshot next (the following BRANCH copies it) finds it warm. A file that somebody has
+ * written to since is his, whatever is in it.
+ */
+int export__read_back(struct export_worker *w, int dirfd, const char *name,
+		      const struct export_hooks *hooks, struct export_result *res)
+{
+	struct copying c = { .w = w, .hooks = hooks, .res = res, .size = res->bytes };
+	uint64_t t0 = now_ns();
+	int err;
+
+	c.src = beneath__open(dirfd, name, O_RDONLY | O_NONBLOCK, 0);
+	if (c.src < 0)
+		return c.src == -ENOENT || c.src == -ELOOP ? -ESTALE : c.src;
+	posix_fadvise(c.src, 0, 0, POSIX_FADV_DONTNEED);
+	err = is_untouched(c.src, res) ? walk_data(&c, POOL_SLOT_BYTES, sum_step, true) : -ESTALE;
+	if (!err && c.crc != res->crc)
+		err = is_untouched(c.src, res) ? -EBADMSG : -ESTALE;
+	close(c.src);
+	res->verify_ns = now_ns() - t0;
+	res->read_back = !err;
+	return err;
+}

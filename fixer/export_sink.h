@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Where filled slots go: one is summed while another is written. By a thread that makes blocking
+ * calls (never more than one step of ours is queued on the device), by io_uring, or in place.
+ */
+#ifndef FLATPAUSE_EXPORT_SINK_H
+#define FLATPAUSE_EXPORT_SINK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "export_way.h"
+#include "pool.h"
+#include "uring.h"
+
+enum sink_kind { SINK_THREAD = 0, SINK_URING, SINK_INLINE };
+
+/* Called before each step is issued, by whoever issues it: 0, or the error that ends the file. */
+typedef int (*gate_fn)(void *arg, const struct step *s);
+
+struct sink {
+	enum sink_kind kind;
+	struct pool *pool;
+	struct target *target; /* NULL between files */
+	gate_fn gate;
+	void *gate_arg;
+	int err; /* of this file, the first */
+
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t more, idle;
+	struct step queue[POOL_SLOTS]; /* each holds a slot, so there cannot be more */
+	uint32_t head, cnt;
+	bool busy, stop;
+
+	struct uring uring;
+	struct step flying[POOL_SLOTS];
+	bool in_air[POOL_SLOTS];
+	uint32_t flying_cnt;
+};
+
+/* 0 or -errno. SINK_URING becomes SINK_THREAD where this kernel refuses io_uring. */
+int sink__init(struct sink *s, enum sink_kind kind, struct pool *pool);
+void sink__destroy(struct sink *s);
+
+void sink__begin(struct sink *s, struct target *target, gate_fn gate, void *arg);
+/* A slot to fill; waits for one. */
+char *sink__slot(struct sink *s);
+/* Takes the step over, its slot too. Non-zero: the file has failed, no use in going on. */
+int sink__put(struct sink *s, const struct step *step);
+/* Waits until nothing is under way; the file's first error. */
+int sink__end(struct sink *s);
+
+#endif
