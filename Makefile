@@ -207,6 +207,9 @@ $(O)/tests/sim/%: $(O)/tests/sim/%.o $(call obj,$(SIM_SRCS) $(HELPER_SRCS)) $(O)
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
 
+# it looks at extents as the fixer does
+$(O)/lab/vmm_writer: $(O)/libfixer.a
+
 $(O)/lab/%: $(O)/tests/lab/%.o $(call obj,$(LAB_SHARED))
 	$(Q)mkdir -p $(@D)
 	$(call msg,LINK,$@)

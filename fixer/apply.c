@@ -64,9 +64,21 @@ static int fill_size(struct fix_conf *conf, const char *from)
 {
 	if (!strcmp(from, "previous"))
 		return 0;
-	if (parse_size_bytes(from, &conf->size_bytes) || !conf->size_bytes ||
-	    conf->size_bytes > INT64_MAX)
-		return usage_err("--size-from takes 'previous' or a size such as 512M");
+	if (!strcmp(from, "ftruncate")) {
+		conf->size_rule = SIZE_FTRUNCATE;
+		conf->no_plant = true; /* nobody knows its size before the writer does */
+		return 0;
+	}
+	conf->size_rule = SIZE_BYTES;
+	if (parse_size_bytes(from, &conf->size_bytes)) {
+		conf->size_rule = SIZE_FILE;
+		if (!realpath(from, conf->size_path) ||
+		    size_of_file(conf->size_path, &conf->size_bytes))
+			return usage_err("--size-from takes 'previous', 'ftruncate', a size such "
+					 "as 512M, or a file of that size");
+	}
+	if (!conf->size_bytes || conf->size_bytes > INT64_MAX)
+		return usage_err("--size-from: the size must be above 0 and below 2^63");
 	return 0;
 }
 
@@ -177,7 +189,9 @@ static int make_hidden(int dirfd)
 /* The first spare, so that the very next BRANCH finds one, and no space is an error of `apply`. */
 static int first_spare(struct fix_conf *conf, int dirfd, struct previous *prev, uint64_t *bytes)
 {
-	uint64_t want = conf->size_bytes ? conf->size_bytes : prev->bytes;
+	uint64_t want = conf->size_rule == SIZE_FTRUNCATE ? 0
+			: conf->size_bytes		  ? conf->size_bytes
+							  : prev->bytes;
 	int hidden, err;
 
 	*bytes = 0;
@@ -187,7 +201,7 @@ static int first_spare(struct fix_conf *conf, int dirfd, struct previous *prev, 
 		conf->no_plant = true;
 		return 0;
 	}
-	if (!want)
+	if (!want && conf->size_rule == SIZE_PREVIOUS)
 		log_warn("no file like '%s' in %s yet: the first one goes without preallocation "
 			 "(--size-from BYTES would help)",
 			 conf->match, conf->dir);
@@ -363,7 +377,8 @@ static const struct param apply_params[] = {
 	PARAM(struct apply_cfg, match, "match", 0, PARAM_STRING, "GLOB",
 	      "the memory file's name (default memory.bin)"),
 	PARAM(struct apply_cfg, size_from, "size-from", 0, PARAM_STRING, "SIZE",
-	      "'previous' (default: the newest matching file) or bytes"),
+	      "'previous' (default: the newest matching file), 'ftruncate' (as the writer says), "
+	      "a file of that size, or bytes"),
 	PARAM(struct apply_cfg, memory_bytes, "memory", 0, PARAM_SIZE, "BYTES",
 	      "memfd: budget; beyond it files go to disk (default: half of free memory)"),
 	PARAM(struct apply_cfg, export_rate_bytes, "export-rate", 0, PARAM_SIZE, "BYTES",
@@ -424,7 +439,10 @@ int fix_apply(int argc, char **argv)
 	}
 	cfg.dir = res.rest.v[0];
 	err = apply__run(&cfg);
-	if (!err && !cfg.foreground)
+	if (!err && cfg.foreground)
+		log_info("the guard has ended; `flatpause fix revert %s` clears up behind it",
+			 cfg.dir);
+	else if (!err)
 		log_info("%s is in force for %s; undo: flatpause fix revert %s", cfg.mitigation,
 			 cfg.dir, cfg.dir);
 	return exit_code(err);

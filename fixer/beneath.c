@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 int beneath__open(int dirfd, const char *path, int flags, mode_t mode)
@@ -135,12 +134,4 @@ void boot_id(char out[40])
 	if (read_small("/proc/sys/kernel/random/boot_id", out, 40))
 		out[0] = '\0';
 	out[strcspn(out, "\n")] = '\0';
-}
-
-uint64_t now_mono_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }

@@ -37,6 +37,4 @@ uint64_t pid_start_time(pid_t pid);
 /* The boot's id; "" where it cannot be read. */
 void boot_id(char out[40]);
 
-uint64_t now_mono_ns(void);
-
 #endif

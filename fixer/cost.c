@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../user/cli/params.h"
+#include "../user/clock.h"
 #include "../user/host/read.h"
 #include "beneath.h"
 #include "loop.h"
@@ -48,7 +49,7 @@ void cost__begin(struct cost *c, const char *dir)
 		snprintf(c->stat, sizeof(c->stat), "/sys/dev/block/%u:%u/stat", major(st.st_dev),
 			 minor(st.st_dev));
 	c->written_bytes = disk_written(c->stat);
-	c->begin_ns = now_mono_ns();
+	c->begin_ns = now_ns();
 }
 
 static void add_to(json_t *arm, const char *key, double value)
@@ -60,7 +61,7 @@ static void add_to(json_t *arm, const char *key, double value)
 
 void cost__end(const struct cost *c, const char *dir, json_t *arm)
 {
-	uint64_t ns = now_mono_ns() - c->begin_ns, written;
+	uint64_t ns = now_ns() - c->begin_ns, written;
 
 	sync_dir(dir);
 	written = disk_written(c->stat);

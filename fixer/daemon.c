@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../user/clock.h"
 #include "../user/log.h"
 #include "beneath.h"
 #include "guard.h"
@@ -29,7 +30,7 @@ static void watch_over(pid_t guard, atomic_uint_fast64_t *heartbeat)
 	syscall(SYS_close_range, 0u, ~0u, 0u);
 	while (getppid() == guard) {
 		nanosleep(&nap, NULL);
-		if (now_mono_ns() - atomic_load(heartbeat) > GUARD_STUCK_NS) {
+		if (now_ns() - atomic_load(heartbeat) > GUARD_STUCK_NS) {
 			kill(guard, SIGKILL); /* the kernel lets the writers go on */
 			break;
 		}
@@ -45,7 +46,7 @@ int watchdog__start(struct guard *g)
 		g->heartbeat = NULL;
 		return log_err(-ENOMEM, "watchdog");
 	}
-	atomic_store(g->heartbeat, now_mono_ns());
+	atomic_store(g->heartbeat, now_ns());
 	g->watchdog = fork();
 	if (g->watchdog < 0)
 		return log_err(-errno, "cannot start the watchdog");
@@ -101,8 +102,8 @@ static int guard_main(const struct fix_conf *conf, int journal_fd, uint64_t seq,
 			err = err ? err : -EPIPE;
 		close(ready);
 	} else if (!err) {
-		log_info("guarding %s (%s); stop with Ctrl-C, then `flatpause fix revert %s`",
-			 conf->dir, mitigation_name(conf->mitigation), conf->dir);
+		log_info("guarding %s (%s); Ctrl-C ends it", conf->dir,
+			 mitigation_name(conf->mitigation));
 	}
 	if (!err)
 		err = guard__run(g);

@@ -2,9 +2,10 @@
 /*
  * The guard: a daemon that meets a writer which cannot be changed in the directory where it writes.
  *
- *   watch    (guard.c)  answers the kernel; never touches a file system, never waits for a thread
+ *   watch    (events.c, answer.c)  answers the kernel; never touches a file system, never waits
  *   planter  (plant.c)  puts a spare or a link into a new directory before the writer gets there
- *   hand     (hand.c)   allocates behind an answer that is already out, looks at extents
+ *   hand     (hand.c)   allocates while an answer waits, or behind it
+ *   clerk    (clerk.c)  looks at extents and writes down what became of them; in no hurry
  *   closer   (hand.c)   lets go of descriptors: on ext4 that can mean writing a whole file out
  *   keeper   (keeper.c) makes the next spare, exports what is in memory; yields to writers
  *
@@ -14,14 +15,17 @@
 #ifndef FLATPAUSE_GUARD_H
 #define FLATPAUSE_GUARD_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/fanotify.h>
 #include <sys/stat.h>
 
 #include "export.h"
 #include "journal.h"
+#include "prealloc.h"
 #include "state.h"
 #include "writers.h"
 
@@ -38,18 +42,32 @@
 #define GUARD_PENDING_MAX 256
 #define GUARD_JOBS_MAX	  1024
 
-/* A file whose extents are watched. */
+/* When a file got its space. */
+enum made {
+	MADE_BEFORE, /* it was there before the guard */
+	MADE_SPARE,
+	MADE_AT_OPEN,
+	MADE_AT_FTRUNCATE, /* when the writer said its size */
+};
+
+/* A file whose extents are watched. All but `hold` is the watch thread's. */
 struct track {
 	uint64_t dev, ino;
-	uint32_t n; /* 0 = slot free */
+	uint32_t n;   /* 0 = slot free */
+	uint32_t gen; /* counts its writers, so that nobody speaks of the one before */
 	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
 	uint64_t prealloc_bytes;
+	enum made made;
+	bool open;	     /* a writer has it, or is expected */
 	bool armed;	     /* its first write has not been seen */
-	bool truncate_seen;  /* ftruncate while the size was still there */
-	bool asked;	     /* ... and the kernel asks before it */
-	bool spare;	     /* planted by us */
-	const char *made;    /* "spare", "at open", "before" */
-	const char *verdict; /* at the first write; NULL = none yet */
+	bool asked;	     /* the kernel asks before it */
+	bool touched;	     /* something was read or changed since it was opened */
+	bool asked_once;     /* ... and the kernel did ask before that */
+	bool seems_kept;     /* at the first of these the space was still there, by fstat */
+	bool truncate_seen;  /* ftruncate to less, while the size was still there */
+	bool looking;	     /* the hand is on its way to it; under the lock */
+	bool synced;	     /* its fsync has been looked at; under the lock */
+	const char *verdict; /* at the first write; NULL = none yet; the clerk's */
 	/*
 	 * Descriptors of its events, kept until the writer has closed: ext4 flushes a file that was
 	 * truncated at open when any descriptor of it is released, once. That is the writer's.
@@ -74,20 +92,34 @@ struct held {
 };
 
 enum job_kind {
-	JOB_PLANT = 1, /* a directory appeared */
-	JOB_NEW_FILE,  /* created without a spare: space behind its end */
-	JOB_FIRST_WRITE,
+	JOB_PLANT = 1,	 /* a directory appeared */
+	JOB_NEW_FILE,	 /* created without a spare, or its size was said: space behind its end */
+	JOB_FIRST_WRITE, /* the space is gone, and the writer waits */
+	JOB_MADE,	 /* what the hand did, to be written down */
+	JOB_LOOK,	 /* something changed, which may have been the first write */
+	JOB_SYNCED,
 	JOB_CLOSED,
 	JOB_RELEASE, /* close fd, not before until_ns */
 };
 
 struct job {
 	enum job_kind kind;
-	int fd;		/* the hand's own, closed by it; -1 */
-	int track;	/* slot, or -1 */
-	int pending;	/* the answer that waits for this job, or -1 */
-	bool look_only; /* first write: what changed may have been none; closed: none was seen */
+	int fd;	     /* the job's own, closed behind it; -1 */
+	int track;   /* slot, or -1 */
+	int pending; /* the answer that waits for this job, or -1 */
+	pid_t pid;   /* of the writer */
+	uint32_t gen;
 	uint64_t size_bytes, until_ns;
+	enum made made;
+	const char *lost; /* how the space was lost, if it was */
+	bool unasked;	  /* the kernel should have asked before the change, and did not */
+	bool seems_kept;  /* as far as fstat told at the first change; blocks may be delayed ones */
+	bool touched;
+	/* JOB_MADE */
+	bool in_time, first_write;
+	int err;
+	uint64_t waited_ns;
+	struct extents extents;
 	char name[NAME_MAX + 1];
 };
 
@@ -101,13 +133,17 @@ struct jobs {
 	struct job v[GUARD_JOBS_MAX];
 };
 
+enum pending_phase { PENDING_FREE, PENDING_WAITS, PENDING_ANSWERED };
+
+/* An answer that is not out yet. Whoever takes it from WAITS to ANSWERED gives it. */
 struct pending {
-	bool used;
+	atomic_int phase;
 	atomic_bool done; /* by the hand */
 	int fd;
 	int track; /* that keeps fd afterwards, or -1 */
-	uint64_t deadline_ns;
-	uint64_t plants; /* wait until so many directories have been served; 0 = none */
+	uint64_t since_ns, deadline_ns;
+	uint64_t waited_ns; /* until the answer */
+	uint64_t plants;    /* wait until so many directories have been served; 0 = none */
 	bool has_job;
 };
 
@@ -130,6 +166,17 @@ struct previous {
 	struct timespec mtime;
 };
 
+/* Where the kernel says that a file was fsynced: a ring for each CPU. */
+struct sync_watch {
+	struct pollfd *fds;
+	struct perf_event_mmap_page **rings;
+	int cnt;
+	size_t page;
+	int dev_at, ino_at; /* in a sample */
+	pthread_t thread;
+	bool running;
+};
+
 struct guard {
 	struct fix_conf conf;
 	struct journal journal;
@@ -139,11 +186,14 @@ struct guard {
 	bool pre_content; /* the kernel asks before the first write */
 	bool stop;
 
-	struct jobs planter, hand, closer;
+	struct jobs planter, hand, clerk, closer;
 	atomic_uint_fast64_t plants_queued, plants_done;
 	struct pending pending[GUARD_PENDING_MAX];
+	uint32_t pending_cnt; /* not free; the watch thread's */
+	uint64_t read_ns;     /* when the event at hand was read */
 
 	pthread_mutex_t lock; /* tracks, held, previous, spare */
+	uint64_t track_inos[GUARD_TRACKS_MAX];
 	struct track tracks[GUARD_TRACKS_MAX];
 	struct held held[GUARD_HELD_MAX];
 	struct previous prev;
@@ -156,6 +206,7 @@ struct guard {
 	uint64_t warm_bytes, warm_retry_ns;
 
 	struct writers writers;
+	struct sync_watch sync;
 	struct lease lease;
 	struct export_worker *exporter; /* the keeper's; NULL = none yet */
 	struct export_counters *counters;
@@ -185,6 +236,54 @@ void guard__wake(struct guard *g);
 /* A warning to the log and into the journal, for `fix status`. */
 void guard__note(struct guard *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The size that a new file is expected to get; 0 = not known. Caller holds g->lock. */
+uint64_t guard__wanted(const struct guard *g);
+
+/* ---- answer.c: who answers, and when ---- */
+
+/* A free slot, or -1: then the answer goes out at once. */
+int answer__slot(struct guard *g);
+/*
+ * The answer for `fd` waits for a job of the hand, for `plants` directories, and at most
+ * GUARD_ANSWER_NS. From here on fd is closed, or kept by `track`, with the answer.
+ */
+void answer__pend(struct guard *g, int slot, int fd, int track, uint64_t plants, bool has_job);
+bool answer__is_out(struct guard *g, int slot);
+/*
+ * By the hand. Whether this gave the answer; it was out already otherwise. *waited_ns (or NULL): how
+ * long the process waited since its event was read.
+ */
+bool answer__job_done(struct guard *g, int slot, uint64_t *waited_ns);
+/* Lets the process go on. */
+void answer__now(struct guard *g, int fd);
+/* Answers what is ready or late; the time until the next one is due, at most a heartbeat. */
+uint64_t answer__sweep(struct guard *g);
+/* At the end: whoever still waits goes on. */
+void answer__all(struct guard *g);
+
+/* ---- events.c ---- */
+
+/* One event of the group; owns its descriptor. From the watch thread. */
+void event__handle(struct guard *g, const struct fanotify_event_metadata *m);
+/* Matching files of a directory that were there before: the next write to them is seen. */
+void event__adopt_dir(struct guard *g, int dirfd, const char *dir);
+
+/* ---- track.c ---- */
+
+/* The slot of a file, -1 = not watched. */
+int track__find(struct guard *g, uint64_t dev, uint64_t ino);
+/* A free slot for a file; -1 where all have writers. Caller holds g->lock. */
+int track__new(struct guard *g, uint64_t dev, uint64_t ino);
+/* Keeps a descriptor until the writer has closed. See struct track. */
+void track__hold(struct guard *g, int slot, int fd);
+/* Closes what is held. Caller holds g->lock. */
+void track__let_go(struct guard *g, struct track *t);
+struct track track__copy(struct guard *g, int slot);
+/* How what was preallocated can have been lost, as far as we saw it happen. */
+const char *track__how_lost(const struct track *t);
+/* "spare", "at open", ... */
+const char *track__made(enum made made);
+
 /* ---- watch.c: the kernel's interfaces ---- */
 
 int watch__open(struct guard *g);
@@ -193,30 +292,50 @@ int watch__mark_dir(struct guard *g, int dirfd, const char *name);
 int watch__mark_memory_dir(struct guard *g, int dirfd, const char *name);
 /* Asks for the first write to (dirfd, name); `ask` = before it, where the kernel has that. */
 int watch__arm(struct guard *g, int dirfd, const char *name, bool ask);
+/* No events of changes to a file, while somebody is on his way to look at it; and again. */
+void watch__changes(struct guard *g, int fd, bool on);
+/* No more events of the writes to a file. */
 void watch__disarm(struct guard *g, int fd);
+/* Nor questions, until something changes in it. */
+void watch__quiet(struct guard *g, int fd);
+/* An own descriptor for changing a file, opened without an event of our own group. */
+int watch__reopen(struct guard *g, int fd);
 
-/* ---- hand.c ---- */
+/* ---- jobs.c ---- */
 
 typedef void (*job_fn)(struct guard *g, struct job *job);
 int jobs__start(struct jobs *q, struct guard *g, job_fn fn);
 /* From the watch thread: no allocation; -ENOBUFS when full. */
 int jobs__push(struct jobs *q, const struct job *job);
 void jobs__stop(struct jobs *q);
-void hand__do(struct guard *g, struct job *job);
 /* Closes an event's descriptor in a thread that may wait: a release can flush the whole file. */
 void closer__release(struct guard *g, int fd);
 void closer__do(struct guard *g, struct job *job);
+
+/* From any thread: the closer hands `job` to the clerk at job->until_ns. 0 or -ENOBUFS. */
+int closer__later(struct guard *g, const struct job *job);
+
+/* ---- hand.c ---- */
+
+void hand__do(struct guard *g, struct job *job);
+
+/* ---- clerk.c ---- */
+
+/* JOB_MADE, JOB_LOOK, JOB_SYNCED, JOB_CLOSED */
+void clerk__do(struct guard *g, struct job *job);
+
+/* ---- sync_watch.c ---- */
+
+/* Without it the files are not looked at after fsync; that is noted. */
+void sync_watch__start(struct guard *g);
+/* After `quit` is set. */
+void sync_watch__stop(struct guard *g);
 
 /* ---- plant.c ---- */
 
 void plant__do(struct guard *g, struct job *job);
 /* Finds the newest file that matches, and what is planted next time. */
 void previous__find(int dirfd, const char *match, struct previous *prev, char *name);
-/* A free track slot for a file; -1 where all are armed. Caller holds g->lock. */
-int track__new(struct guard *g, uint64_t dev, uint64_t ino);
-/* Closes what is held. Caller holds g->lock. */
-void track__let_go(struct guard *g, struct track *t);
-int track__find(struct guard *g, uint64_t dev, uint64_t ino);
 
 /* ---- keeper.c ---- */
 

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../user/clock.h"
 #include "crc32c.h"
 
 static int write_all(int fd, const void *data, size_t len)
@@ -46,18 +47,10 @@ int journal__continue(struct journal *j, int fd, uint64_t seq, uint64_t end)
 	return 0;
 }
 
-static uint64_t now_real_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
 int journal__append(struct journal *j, enum rec_kind kind, json_t *body, int durable)
 {
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL, *whole = NULL;
-	struct journal_rec rec = { .kind = kind, .time_ns = now_real_ns() };
+	struct journal_rec rec = { .kind = kind, .time_ns = clock_ns(CLOCK_REALTIME) };
 	int err = -ENOMEM;
 
 	json_decref(body);

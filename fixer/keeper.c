@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../user/clock.h"
 #include "../user/log.h"
 #include "beneath.h"
 #include "export.h"
@@ -23,14 +24,6 @@ static void nap(uint64_t ns)
 			       .tv_nsec = (long)(ns % 1000000000ull) };
 
 	nanosleep(&ts, NULL);
-}
-
-static uint64_t now_real_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
 static bool is_cancelled(void *arg)
@@ -54,20 +47,35 @@ static void give_way(void *arg)
 
 /* ---- spares ---- */
 
+/* The file that says how large: once a second. Where it is gone, what it said last holds. */
+static void look_at_size(struct guard *g)
+{
+	uint64_t bytes, now = now_ns();
+
+	if (g->conf.size_rule != SIZE_FILE || now - g->looked_ns < 1000000000ull)
+		return;
+	g->looked_ns = now;
+	if (size_of_file(g->conf.size_path, &bytes))
+		return;
+	pthread_mutex_lock(&g->lock);
+	g->conf.size_bytes = bytes;
+	pthread_mutex_unlock(&g->lock);
+}
+
 /*
  * Between two windows, never beside one: allocating holds the very locks that a writer needs.
  * fallocate mode 0, so that the size is what the writer expects to find.
  */
 static void make_spare(struct guard *g)
 {
-	uint64_t want, now = now_mono_ns();
+	uint64_t want, now = now_ns();
 	struct previous p;
 	struct stat st;
 	int err;
 
 	pthread_mutex_lock(&g->lock);
 	p = g->prev;
-	want = g->conf.size_bytes ? g->conf.size_bytes : p.bytes;
+	want = guard__wanted(g);
 	if (g->spare_bytes || g->spares_useless || g->conf.no_plant || now < g->spare_retry_ns)
 		want = 0;
 	pthread_mutex_unlock(&g->lock);
@@ -168,8 +176,8 @@ void keeper__closed(struct guard *g, uint32_t n)
 	for (int i = 0; i < GUARD_HELD_MAX; i++) {
 		if (g->held[i].n != n)
 			continue;
-		g->held[i].closed_ns = now_mono_ns();
-		g->held[i].closed_real_ns = now_real_ns();
+		g->held[i].closed_ns = now_ns();
+		g->held[i].closed_real_ns = clock_ns(CLOCK_REALTIME);
 	}
 	pthread_mutex_unlock(&g->lock);
 }
@@ -213,11 +221,11 @@ static void record_durable(struct guard *g, const struct held *h, const struct e
 	snprintf(crc, sizeof(crc), "%08x", r->crc);
 	j = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:s, s:b, s:i}", "n",
 		      (json_int_t)h->n, "state", "durable", "resumed_ns",
-		      (json_int_t)h->closed_real_ns, "durable_ns", (json_int_t)now_real_ns(),
-		      "size", (json_int_t)r->bytes, "data_bytes", (json_int_t)r->data_bytes,
-		      "crc32c", crc, "copy_ms", (double)r->copy_ns / 1e6, "sync_ms",
-		      (double)r->sync_ns / 1e6, "way", way_name(r->way), "read_back", r->read_back,
-		      "restarts", h->restarts);
+		      (json_int_t)h->closed_real_ns, "durable_ns",
+		      (json_int_t)clock_ns(CLOCK_REALTIME), "size", (json_int_t)r->bytes,
+		      "data_bytes", (json_int_t)r->data_bytes, "crc32c", crc, "copy_ms",
+		      (double)r->copy_ns / 1e6, "sync_ms", (double)r->sync_ns / 1e6, "way",
+		      way_name(r->way), "read_back", r->read_back, "restarts", h->restarts);
 	journal__append(&g->journal, REC_FILE, j, 1);
 }
 
@@ -293,11 +301,11 @@ static void after_failure(struct guard *g, int slot, int err)
 	}
 	if (err == -ECANCELED) {
 		h->restarts++;
-		h->retry_ns = now_mono_ns() + GUARD_SETTLE_NS;
+		h->retry_ns = now_ns() + GUARD_SETTLE_NS;
 		record(g, h, "in memory: written again");
 		return;
 	}
-	h->retry_ns = now_mono_ns() + GUARD_RETRY_NS;
+	h->retry_ns = now_ns() + GUARD_RETRY_NS;
 	record(g, h,
 	       err == -ENOSPC ? "in memory: no space on disk, trying again"
 			      : "in memory: export failed, trying again");
@@ -322,7 +330,7 @@ static void export_one(struct guard *g, int slot)
 	}
 	err = lease_take(g, src);
 	if (err) { /* a writer has it: its close will come */
-		h->retry_ns = now_mono_ns() + GUARD_SETTLE_NS;
+		h->retry_ns = now_ns() + GUARD_SETTLE_NS;
 		goto out;
 	}
 	record(g, h, "being exported");
@@ -368,7 +376,7 @@ static void account(struct guard *g, struct held *h)
 /* The one that waits longest; directories that were deleted are noticed once a second. */
 static int next_export(struct guard *g)
 {
-	uint64_t now = now_mono_ns(), oldest = UINT64_MAX;
+	uint64_t now = now_ns(), oldest = UINT64_MAX;
 	bool look = now - g->looked_ns > 1000000000ull;
 	int best = -1;
 
@@ -399,7 +407,7 @@ static int next_export(struct guard *g)
 /* On the thread that uses it. Without it nothing is lost: the files stay in memory. */
 static bool has_exporter(struct guard *g)
 {
-	uint64_t now = now_mono_ns();
+	uint64_t now = now_ns();
 
 	if (g->exporter || now < g->exporter_retry_ns)
 		return g->exporter;
@@ -417,10 +425,12 @@ static void *keep(void *arg)
 	while (!atomic_load(&g->quit)) {
 		int slot = -1;
 
-		if (g->conf.mitigation != MITIGATION_MEMFD)
+		if (g->conf.mitigation != MITIGATION_MEMFD) {
+			look_at_size(g);
 			make_spare(g);
-		else if (has_exporter(g))
+		} else if (has_exporter(g)) {
 			slot = next_export(g);
+		}
 		if (slot >= 0) {
 			account(g, &g->held[slot]);
 			give_way(g);

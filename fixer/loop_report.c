@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../user/clock.h"
 #include "../user/log.h"
 #include "beneath.h"
 #include "loop.h"
@@ -12,7 +13,7 @@
 void loop__step(struct loop *l, const char *what, const char *arm, int err)
 {
 	json_t *step = json_pack("{s:s, s:s, s:f, s:b, s:s}", "step", what, "arm", arm, "at_s",
-				 (double)now_mono_ns() / 1e9, "ok", !err, "error",
+				 (double)now_ns() / 1e9, "ok", !err, "error",
 				 err ? strerror(-err) : "");
 
 	if (!step || json_array_append_new(l->steps, step))

@@ -18,6 +18,8 @@ static const struct verb verbs[] = {
 	{ "revert", "undo; nothing is lost, nothing is left behind", fix_revert },
 	{ "prealloc", "allocate a memory file before the pause, for orchestrators that can call it",
 	  fix_prealloc },
+	{ "guard", "meet VMMs that cannot be changed: allocate as they create their files",
+	  fix_guard },
 	{ "auto", "sweep, diagnose, apply, sweep again, verify, keep or roll back", fix_auto },
 };
 

@@ -13,41 +13,6 @@
 #include "beneath.h"
 #include "guard.h"
 
-int track__find(struct guard *g, uint64_t dev, uint64_t ino)
-{
-	for (int i = 0; i < GUARD_TRACKS_MAX; i++)
-		if (g->tracks[i].n && g->tracks[i].ino == ino && g->tracks[i].dev == dev)
-			return i;
-	return -1;
-}
-
-void track__let_go(struct guard *g, struct track *t)
-{
-	for (int i = 0; i < t->hold_cnt; i++)
-		closer__release(g, t->hold[i]);
-	t->hold_cnt = 0;
-}
-
-/* The oldest that nobody waits for makes room: its story is in the journal. */
-int track__new(struct guard *g, uint64_t dev, uint64_t ino)
-{
-	int best = -1;
-
-	for (int i = 0; i < GUARD_TRACKS_MAX; i++) {
-		struct track *t = &g->tracks[i];
-
-		if (t->n && t->armed)
-			continue;
-		if (best < 0 || t->n < g->tracks[best].n)
-			best = i;
-	}
-	if (best >= 0)
-		track__let_go(g, &g->tracks[best]);
-	if (best >= 0)
-		g->tracks[best] = (struct track){ .dev = dev, .ino = ino, .n = ++g->next_n };
-	return best;
-}
-
 static void look_at_dir(int dirfd, const char *match, struct previous *prev, char *name)
 {
 	struct dirent *e;
@@ -133,8 +98,8 @@ static void plant_spare(struct guard *g, int dirfd, const char *dir)
 
 		n = t->n;
 		t->prealloc_bytes = bytes;
-		t->armed = t->spare = t->asked = true;
-		t->made = "spare";
+		t->open = t->armed = t->asked = true;
+		t->made = MADE_SPARE;
 		snprintf(t->dir, sizeof(t->dir), "%s", dir);
 		snprintf(t->name, sizeof(t->name), "%s", g->conf.name);
 		g->spare_bytes = 0;
@@ -163,7 +128,7 @@ static int reserve(struct guard *g, uint32_t *n, const char **why)
 	int slot = -1;
 
 	pthread_mutex_lock(&g->lock);
-	want = g->conf.size_bytes ? g->conf.size_bytes : g->prev.bytes;
+	want = guard__wanted(g);
 	*why = "too many files wait for their export";
 	for (int i = 0; slot < 0 && i < GUARD_HELD_MAX; i++)
 		if (!g->held[i].n)

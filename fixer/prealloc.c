@@ -14,6 +14,8 @@
 #include "beneath.h"
 
 #define BATCH 128
+/* The inode's lock is held for so much at once: a writer that could not wait gets in between. */
+#define KEEP_SIZE_STEP (64ull << 20)
 
 static void add(struct extents *e, const struct fiemap_extent *x)
 {
@@ -81,7 +83,13 @@ int prealloc__keep_size(int fd, uint64_t bytes)
 {
 	if (bytes > INT64_MAX)
 		return -EFBIG;
-	return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) ? -errno : 0;
+	for (uint64_t at = 0; at < bytes; at += KEEP_SIZE_STEP) {
+		uint64_t len = bytes - at < KEEP_SIZE_STEP ? bytes - at : KEEP_SIZE_STEP;
+
+		if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)len))
+			return -errno;
+	}
+	return 0;
 }
 
 int prealloc__trim(int fd)
@@ -90,7 +98,7 @@ int prealloc__trim(int fd)
 
 	if (fstat(fd, &st))
 		return -errno;
-	if ((uint64_t)st.st_blocks * 512 <= (uint64_t)st.st_size + (1u << 20))
+	if ((uint64_t)st.st_blocks * 512 <= (uint64_t)st.st_size + TRIM_SLACK)
 		return 0;
 	return ftruncate(fd, st.st_size) ? -errno : 0;
 }

@@ -31,6 +31,9 @@ int spare__make(int dirfd, const char *name, uint64_t bytes, mode_t mode, uid_t 
 /* Space at the end of the file, its size unchanged: what an unwitting writer may be given. */
 int prealloc__keep_size(int fd, uint64_t bytes);
 
+/* What a file system may count for a file beyond its bytes: its last block, its extent tree. */
+#define TRIM_SLACK (128u << 10)
+
 /* Gives back what lies behind the end of the file. */
 int prealloc__trim(int fd);
 

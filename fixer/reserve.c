@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "../user/clock.h"
 #include "beneath.h"
 #include "guard.h"
 
@@ -36,7 +37,7 @@ static int touch(struct guard *g, char *at, uint64_t bytes)
 /* What the next file will need, if the budget has it to spare; taken from the budget. */
 static uint64_t claim(struct guard *g)
 {
-	uint64_t want, now = now_mono_ns();
+	uint64_t want, now = now_ns();
 
 	pthread_mutex_lock(&g->lock);
 	want = g->conf.size_bytes ? g->conf.size_bytes : g->prev.bytes;
@@ -69,7 +70,7 @@ void reserve__fill(struct guard *g)
 	} else {
 		g->used_bytes -= want;
 		if (err != -EAGAIN)
-			g->warm_retry_ns = now_mono_ns() + GUARD_RETRY_NS;
+			g->warm_retry_ns = now_ns() + GUARD_RETRY_NS;
 	}
 	pthread_mutex_unlock(&g->lock);
 	if (err && at != MAP_FAILED)

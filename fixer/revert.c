@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../user/cli/params.h"
+#include "../user/clock.h"
 #include "../user/log.h"
 #include "beneath.h"
 #include "export.h"
@@ -112,7 +113,7 @@ static int lease_when_closed(int fd, const char *what, uint64_t deadline_ns)
 		if (!said)
 			log_info("%s is still being written; waiting for its writer", what);
 		said = true;
-		if (now_mono_ns() > deadline_ns)
+		if (now_ns() > deadline_ns)
 			return -ETXTBSY;
 		nanosleep(&nap, NULL);
 	}
@@ -391,7 +392,7 @@ int revert__journal(const char *path, uint64_t wait_ns)
 	if (err)
 		goto out;
 	r.s = &s;
-	r.deadline_ns = now_mono_ns() + wait_ns;
+	r.deadline_ns = now_ns() + wait_ns;
 	err = open_places(&r);
 	if (!err)
 		err = undo_files(&r);

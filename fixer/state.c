@@ -155,16 +155,29 @@ int state__lock(const char *path, bool create)
 	}
 }
 
+int size_of_file(const char *path, uint64_t *bytes)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || !st.st_size)
+		return -EINVAL;
+	*bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
 json_t *conf__to_json(const struct fix_conf *c)
 {
-	return json_pack(
-		"{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s, s:s, s:b, s:b, s:b, s:I}",
-		"mitigation", mitigation_name(c->mitigation), "dir", c->dir, "dev",
-		(json_int_t)c->dev, "ino", (json_int_t)c->ino, "fsid", (json_int_t)c->fsid, "match",
-		c->match, "name", c->name, "size_bytes", (json_int_t)c->size_bytes, "memory_bytes",
-		(json_int_t)c->memory_bytes, "id", c->id, "tmp_dir", c->tmp_dir, "no_plant",
-		c->no_plant, "redo", c->redo, "no_readback", c->no_readback, "export_rate_bytes",
-		(json_int_t)c->export_rate_bytes);
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:i, s:I, s:s, s:I, s:s, s:s, s:b, "
+			 "s:b, s:b, s:I}",
+			 "mitigation", mitigation_name(c->mitigation), "dir", c->dir, "dev",
+			 (json_int_t)c->dev, "ino", (json_int_t)c->ino, "fsid", (json_int_t)c->fsid,
+			 "match", c->match, "name", c->name, "size_rule", c->size_rule,
+			 "size_bytes", (json_int_t)c->size_bytes, "size_path", c->size_path,
+			 "memory_bytes", (json_int_t)c->memory_bytes, "id", c->id, "tmp_dir",
+			 c->tmp_dir, "no_plant", c->no_plant, "redo", c->redo, "no_readback",
+			 c->no_readback, "export_rate_bytes", (json_int_t)c->export_rate_bytes);
 }
 
 static int copy_text(char *to, size_t size, const char *from)
@@ -174,23 +187,27 @@ static int copy_text(char *to, size_t size, const char *from)
 
 int conf__from_json(json_t *j, struct fix_conf *c)
 {
-	const char *mitigation, *dir, *match, *name, *id, *tmp;
+	const char *mitigation, *dir, *match, *name, *id, *tmp, *size_path = "";
 	json_int_t dev, ino, fsid, size, memory, rate = 0;
-	int no_plant, redo, no_readback = 0;
+	int no_plant, redo, no_readback = 0, rule = SIZE_PREVIOUS;
 
 	memset(c, 0, sizeof(*c));
-	if (json_unpack(
-		    j,
-		    "{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:s, s:s, s:b, s:b, s?b, s?I}",
-		    "mitigation", &mitigation, "dir", &dir, "dev", &dev, "ino", &ino, "fsid", &fsid,
-		    "match", &match, "name", &name, "size_bytes", &size, "memory_bytes", &memory,
-		    "id", &id, "tmp_dir", &tmp, "no_plant", &no_plant, "redo", &redo, "no_readback",
-		    &no_readback, "export_rate_bytes", &rate))
+	if (json_unpack(j,
+			"{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s?i, s:I, s?s, s:I, s:s, s:s, s:b, "
+			"s:b, s?b, s?I}",
+			"mitigation", &mitigation, "dir", &dir, "dev", &dev, "ino", &ino, "fsid",
+			&fsid, "match", &match, "name", &name, "size_rule", &rule, "size_bytes",
+			&size, "size_path", &size_path, "memory_bytes", &memory, "id", &id,
+			"tmp_dir", &tmp, "no_plant", &no_plant, "redo", &redo, "no_readback",
+			&no_readback, "export_rate_bytes", &rate))
 		return -EINVAL;
 	c->mitigation = mitigation_from(mitigation, strlen(mitigation));
 	c->dev = (uint64_t)dev;
 	c->ino = (uint64_t)ino;
 	c->fsid = (uint64_t)fsid;
+	if (rule < SIZE_PREVIOUS || rule > SIZE_FTRUNCATE)
+		return -EINVAL;
+	c->size_rule = (enum size_rule)rule;
 	c->size_bytes = (uint64_t)size;
 	c->memory_bytes = (uint64_t)memory;
 	c->no_plant = no_plant;
@@ -200,6 +217,7 @@ int conf__from_json(json_t *j, struct fix_conf *c)
 	if (c->mitigation == MITIGATION_NONE || copy_text(c->dir, sizeof(c->dir), dir) ||
 	    copy_text(c->match, sizeof(c->match), match) ||
 	    copy_text(c->name, sizeof(c->name), name) || copy_text(c->id, sizeof(c->id), id) ||
+	    copy_text(c->size_path, sizeof(c->size_path), size_path) ||
 	    copy_text(c->tmp_dir, sizeof(c->tmp_dir), tmp))
 		return -EINVAL;
 	return c->name[0] && !name_ok(c->name) ? -EINVAL : 0;

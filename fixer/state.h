@@ -18,6 +18,14 @@ enum mitigation {
 	MITIGATION_TUNE, /* settings of the device; nothing runs meanwhile */
 };
 
+/* How large the next file is expected to be. */
+enum size_rule {
+	SIZE_PREVIOUS = 0, /* as the newest that matches */
+	SIZE_BYTES,
+	SIZE_FILE,	/* as another file is at that time */
+	SIZE_FTRUNCATE, /* as the writer says */
+};
+
 #define HIDDEN_DIR    ".flatpause" /* in the guarded directory: spares */
 #define EXPORT_SUFFIX ".flatpause" /* .NAME.flatpause: an export under way */
 
@@ -28,8 +36,10 @@ struct fix_conf {
 	uint64_t dev, ino, fsid;
 	char match[NAME_MAX + 1];
 	char name[NAME_MAX + 1]; /* what is planted; "" = not known yet */
-	uint64_t size_bytes;	 /* 0 = as the previous memory file */
-	uint64_t memory_bytes;	 /* memfd: at most this much in memory */
+	enum size_rule size_rule;
+	uint64_t size_bytes; /* SIZE_BYTES, SIZE_FILE: of the file when it was last looked at */
+	char size_path[PATH_MAX];
+	uint64_t memory_bytes; /* memfd: at most this much in memory */
 	char id[24];
 	char tmp_dir[128]; /* memfd: where the memory files are */
 	bool no_plant;	   /* fallocate: only at open, for writers that insist on O_EXCL */
@@ -74,6 +84,9 @@ bool state__alive(const struct state *s);
 
 /* Calls fn with every journal's path; stops at the first non-zero. */
 int state__each(int (*fn)(const char *path, void *arg), void *arg);
+
+/* The size of a regular file, by its path. 0 or -errno, -EINVAL where it is none or empty. */
+int size_of_file(const char *path, uint64_t *bytes);
 
 json_t *conf__to_json(const struct fix_conf *c);
 int conf__from_json(json_t *j, struct fix_conf *c);

@@ -55,6 +55,34 @@ static json_t *export_of(const struct state *s)
 	return j;
 }
 
+static const char *text_of(const json_t *file, const char *key)
+{
+	return json_string_value(json_object_get(file, key));
+}
+
+/* A preallocation that did not hold, in a sentence: by what, from whom, and whether it was made again. */
+static void add_finding(json_t *file)
+{
+	const char *first = text_of(file, "at_first_write"), *writer = text_of(file, "writer");
+	bool undone = first && !strncmp(first, "undone", 6), redone;
+	char text[256];
+	int n;
+
+	if (!first ||
+	    (!undone && strcmp(first, "partly there") != 0 && strcmp(first, "not in time") != 0))
+		return;
+	redone = json_is_true(json_object_get(file, "redone"));
+	n = snprintf(text, sizeof(text), "preallocation %s", first);
+	if (undone && writer && n < (int)sizeof(text))
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " from '%s'%s", writer,
+			      text_of(file, "writer_call")
+				      ? ", which wrote by copy_file_range as Rust's fs::copy does"
+				      : "");
+	if (redone && n < (int)sizeof(text))
+		snprintf(text + n, sizeof(text) - (size_t)n, "; made again before the first write");
+	json_object_set_new(file, "finding", json_string(text));
+}
+
 static json_t *one(struct state *s)
 {
 	json_t *files = json_array(), *file;
@@ -62,6 +90,7 @@ static json_t *one(struct state *s)
 
 	json_object_foreach (s->files, key, file) {
 		json_object_del(file, "handle");
+		add_finding(file);
 		json_array_append(files, file);
 	}
 	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:s, s:O, s:o, s:O, s:o*}", "dir", s->conf.dir,
@@ -96,23 +125,25 @@ static double seconds_between(json_t *file)
 
 static void print_file(json_t *f)
 {
-	const char *first = json_string_value(json_object_get(f, "at_first_write"));
-	const char *last = json_string_value(json_object_get(f, "at_close"));
-	const char *state = json_string_value(json_object_get(f, "state"));
+	const char *first = text_of(f, "at_first_write"), *sync = text_of(f, "at_fsync");
+	const char *last = text_of(f, "at_close"), *state = text_of(f, "state");
 	char size[32];
 
-	printf("  %s/%s  %s", json_string_value(json_object_get(f, "dir")),
-	       json_string_value(json_object_get(f, "name")), state ? state : "?");
+	printf("  %s/%s  %s", text_of(f, "dir"), text_of(f, "name"), state ? state : "?");
 	if (first)
 		printf("; extents at the first write: %s", first);
+	if (sync)
+		printf("; at fsync: %s", sync);
 	if (last)
 		printf("; at close: %s", last);
 	if (seconds_between(f) > 0)
 		printf(" %.2f s after the writer closed it, %s, crc32c %s", seconds_between(f),
 		       format_bytes((uint64_t)json_integer_value(json_object_get(f, "size")), size,
 				    sizeof(size)),
-		       json_string_value(json_object_get(f, "crc32c")));
+		       text_of(f, "crc32c"));
 	putchar('\n');
+	if (text_of(f, "finding"))
+		printf("    finding: %s\n", text_of(f, "finding"));
 }
 
 static void print_knob(const json_t *item)

@@ -89,14 +89,44 @@ int watch__arm(struct guard *g, int dirfd, const char *name, bool ask)
 	return fanotify_mark(g->fan, FAN_MARK_ADD, mask, dirfd, name) ? -errno : 0;
 }
 
+#define WRITES(g) (((g)->pre_content ? FAN_PRE_ACCESS : 0) | FAN_MODIFY)
+
 void watch__disarm(struct guard *g, int fd)
 {
-	const uint64_t mask = (g->pre_content ? FAN_PRE_ACCESS : 0) | FAN_MODIFY;
+	fanotify_mark(g->fan, FAN_MARK_REMOVE, WRITES(g), fd, NULL);
+	if (g->pre_content)
+		fanotify_mark(g->fan, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, FAN_PRE_ACCESS, fd,
+			      NULL);
+}
+
+void watch__changes(struct guard *g, int fd, bool on)
+{
+	fanotify_mark(g->fan, on ? FAN_MARK_ADD : FAN_MARK_REMOVE, FAN_MODIFY, fd, NULL);
+}
+
+/* Without SURV_MODIFY: the kernel takes it away itself when the file is changed. */
+void watch__quiet(struct guard *g, int fd)
+{
+	fanotify_mark(g->fan, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, FAN_PRE_ACCESS, fd, NULL);
+}
+
+/*
+ * An open of ours asks our own watch thread, and would wait for it. A writer that opens this very
+ * file in the same microseconds goes unseen, and unhindered. Never with SURV_MODIFY: that would stick
+ * to the mark, and watch__quiet() needs it gone.
+ */
+int watch__reopen(struct guard *g, int fd)
+{
 	char path[40];
+	int rw;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (fanotify_mark(g->fan, FAN_MARK_REMOVE, mask, AT_FDCWD, path))
-		return; /* it was not armed */
+	fanotify_mark(g->fan, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM, fd, NULL);
+	rw = open(path, O_RDWR | O_CLOEXEC);
+	if (rw < 0)
+		rw = -errno;
+	fanotify_mark(g->fan, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM, fd, NULL);
+	return rw;
 }
 
 int watch__open(struct guard *g)

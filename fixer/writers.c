@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../user/clock.h"
 #include "beneath.h"
 
 #define SETTLE_NS \
@@ -26,7 +27,7 @@ void writers__opened(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino)
 		if (w->v[i].used)
 			continue;
 		w->v[i] = (struct writer){ .dev = dev, .ino = ino, .pid = pid, .used = true };
-		w->v[i].opened_ns = now_mono_ns();
+		w->v[i].opened_ns = now_ns();
 		pthread_mutex_unlock(&w->lock);
 		return;
 	}
@@ -118,7 +119,7 @@ static void settle(struct writers *w, int i, const struct writer *was, enum look
 	if (v->used && v->pid == was->pid && v->ino == was->ino && v->opened_ns == was->opened_ns) {
 		if (look == LOOK_WRITES)
 			v->known = true;
-		else if (look == LOOK_READS || now_mono_ns() - v->opened_ns > SETTLE_NS)
+		else if (look == LOOK_READS || now_ns() - v->opened_ns > SETTLE_NS)
 			v->used = false;
 	}
 	pthread_mutex_unlock(&w->lock);
@@ -129,7 +130,7 @@ bool writers__busy(struct writers *w)
 	bool busy;
 
 	pthread_mutex_lock(&w->lock);
-	busy = now_mono_ns() < w->expected_until_ns;
+	busy = now_ns() < w->expected_until_ns;
 	pthread_mutex_unlock(&w->lock);
 	for (int i = 0; i < WRITERS_MAX; i++) {
 		struct writer v;
@@ -147,7 +148,7 @@ bool writers__busy(struct writers *w)
 		if (v.used && v.known && !pid_start_time(v.pid))
 			w->v[i].used = v.used = false;
 		pthread_mutex_unlock(&w->lock);
-		busy |= v.used && now_mono_ns() - v.opened_ns < WRITERS_YIELD_NS;
+		busy |= v.used && now_ns() - v.opened_ns < WRITERS_YIELD_NS;
 	}
 	return busy;
 }

@@ -32,7 +32,14 @@ new_fs() { # new_fs SIZE [mkfs option...]
 	mkfs.ext4 -q -F "$@" "$work/img" && mount -o loop "$work/img" "$mnt"
 }
 
-apply() { timeout 20 "$fixer" apply "$@"; }
+# Whose memory directory is whose: others may run guards on this host meanwhile.
+apply() {
+	local status=0
+	timeout 20 "$fixer" apply "$@" || status=$?
+	grep -aoh '/dev/shm/flatpause-[0-9a-f]*' "$FLATPAUSE_STATE_DIR"/*.journal \
+		>>"$work/memory-dirs" 2>/dev/null
+	return $status
+}
 revert() { timeout 60 "$fixer" revert "$mnt"; }
 state_of() { # state_of FILE KEY: a value of `fix status` for snap/memory.bin
 	"$fixer" status --json | jq -r ".guards[].files[] | select(.dir == \"$1\") | .$2"
@@ -66,8 +73,14 @@ is_link() { [ -L "$1" ]; }
 is_file() { [ -f "$1" ] && [ ! -L "$1" ]; }
 equals() { [ "$1" = "$2" ] || { echo "'$1' is not '$2'" >&2; return 1; }; }
 
+no_memory_left() {
+	local dir
+	for dir in $(sort -u "$work/memory-dirs" 2>/dev/null); do
+		[ ! -e "$dir" ] || return 1
+	done
+}
 nothing_left() {
-	[ -z "$(ls /dev/shm | grep '^flatpause-')" ] && [ ! -e "$mnt/.flatpause" ] &&
+	no_memory_left && [ ! -e "$mnt/.flatpause" ] &&
 		[ -z "$(ls "$FLATPAUSE_STATE_DIR")" ] &&
 		[ -z "$(find "$mnt" -name '.*.flatpause' -o -type l)" ] || {
 		ls -la /dev/shm "$mnt" "$FLATPAUSE_STATE_DIR" >&2

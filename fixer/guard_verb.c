@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * `fix guard`: guards of several directories in the foreground, one process each, so that one that
+ * dies or gets stuck leaves the others alone. Its end is the end of all, and undoes them.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../user/cli/params.h"
+#include "../user/log.h"
+#include "verbs.h"
+
+#define DIRS_MAX 64
+
+struct guard_cfg {
+	const char *match, *size_from;
+	bool no_plant, no_redo;
+};
+
+struct guards {
+	pid_t pid[DIRS_MAX];
+	char **dir;
+	int cnt, running, failed;
+};
+
+static int guard_one(const struct guard_cfg *cfg, const char *dir, pid_t parent)
+{
+	struct apply_cfg a;
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		return -ECHILD;
+	apply_cfg__defaults(&a);
+	a.mitigation = "fallocate";
+	a.match = cfg->match;
+	a.size_from = cfg->size_from;
+	a.no_plant = cfg->no_plant;
+	a.redo = !cfg->no_redo;
+	a.foreground = true;
+	a.dir = dir;
+	return apply__run(&a);
+}
+
+static int start_all(struct guards *g, const struct guard_cfg *cfg, const sigset_t *old)
+{
+	pid_t self = getpid();
+
+	for (int i = 0; i < g->cnt; i++) {
+		g->pid[i] = fork();
+		if (g->pid[i] < 0)
+			return log_err(-errno, "cannot start the guard of %s", g->dir[i]);
+		if (!g->pid[i]) {
+			sigprocmask(SIG_SETMASK, old, NULL);
+			_exit(exit_code(guard_one(cfg, g->dir[i], self)));
+		}
+		g->running++;
+	}
+	return 0;
+}
+
+static void stop_all(const struct guards *g)
+{
+	for (int i = 0; i < g->cnt; i++)
+		if (g->pid[i] > 0)
+			kill(g->pid[i], SIGTERM);
+}
+
+/* Takes what has ended; a guard that could not start ends the others, one that died does not. */
+static void collect(struct guards *g, bool stopping)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (int i = 0; i < g->cnt; i++) {
+			if (g->pid[i] != pid)
+				continue;
+			g->pid[i] = 0;
+			g->running--;
+			if (WIFEXITED(status) && !WEXITSTATUS(status))
+				continue;
+			if (WIFEXITED(status) && !g->failed)
+				g->failed = WEXITSTATUS(status);
+			if (WIFSIGNALED(status)) {
+				log_warn("the guard of %s was killed (signal %d); its writers go "
+					 "on without",
+					 g->dir[i], WTERMSIG(status));
+				g->failed = g->failed ? g->failed : FP_EXIT_FAILED;
+			} else if (!stopping) {
+				stop_all(g);
+			}
+		}
+	}
+}
+
+static void wait_all(struct guards *g, int sigfd)
+{
+	struct pollfd p = { .fd = sigfd, .events = POLLIN };
+	struct signalfd_siginfo si;
+	bool stopping = false;
+
+	while (g->running > 0) {
+		if (poll(&p, 1, 1000) > 0 && read(sigfd, &si, sizeof(si)) == sizeof(si) &&
+		    si.ssi_signo != SIGCHLD) {
+			stopping = true;
+			stop_all(g);
+		}
+		collect(g, stopping);
+	}
+}
+
+/* What is in force by another controller is its own to undo: only where ours was started. */
+static void revert_all(const struct guards *g, const bool *ours)
+{
+	for (int i = 0; i < g->cnt; i++)
+		if (ours[i])
+			revert__dir(g->dir[i], 1000000000ull);
+}
+
+static int guard(struct guards *g, const struct guard_cfg *cfg)
+{
+	bool ours[DIRS_MAX];
+	sigset_t set, old;
+	char path[PATH_MAX];
+	int sigfd, err;
+
+	if (geteuid())
+		return exit_code(log_err(-EPERM, "`fix guard` needs root (fanotify)"));
+	for (int i = 0; i < g->cnt; i++)
+		ours[i] = state__find(g->dir[i], path) == -ENOENT;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	sigfd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (sigfd < 0)
+		return exit_code(log_err(-errno, "signalfd"));
+	err = start_all(g, cfg, &old);
+	if (err)
+		stop_all(g);
+	wait_all(g, sigfd);
+	revert_all(g, ours);
+	close(sigfd);
+	return err ? exit_code(err) : g->failed;
+}
+
+static const struct param guard_params[] = {
+	PARAM(struct guard_cfg, match, "match", 0, PARAM_STRING, "GLOB",
+	      "the memory file's name (default memory.bin)"),
+	PARAM(struct guard_cfg, size_from, "size-from", 0, PARAM_STRING, "SIZE",
+	      "'previous' (default: the newest matching file), 'ftruncate' (as the writer says), "
+	      "a file of that size, or bytes"),
+	PARAM(struct guard_cfg, no_plant, "no-plant", 0, PARAM_FLAG, NULL,
+	      "nothing is put into new directories in advance (for writers that use O_EXCL)"),
+	PARAM(struct guard_cfg, no_redo, "no-redo", 0, PARAM_FLAG, NULL,
+	      "what an O_TRUNC at open undid is reported, and not made again"),
+	{ 0 },
+};
+
+int fix_guard(int argc, char **argv)
+{
+	static const struct params_spec spec = {
+		.verb = "fix guard",
+		.summary =
+			"Guards directories in the foreground, for VMMs that cannot be changed: "
+			"their memory files get\ntheir space before the first write. Ctrl-C ends "
+			"and undoes it; `flatpause fix status` tells what\nbecame of each file.",
+		.usage = "flatpause fix guard [options] DIR...",
+		.examples = "  flatpause fix guard /srv/snapshots\n"
+			    "  flatpause fix guard /srv/a /srv/b --match 'mem*.bin' --size-from "
+			    "ftruncate\n",
+		.params = guard_params,
+	};
+	struct guard_cfg cfg = { .match = "memory.bin", .size_from = "previous" };
+	struct params_result res;
+	struct guards g = { 0 };
+	int err = params__parse(&spec, argc, argv, &cfg, &res);
+
+	if (err)
+		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
+	if (!res.rest.cnt || res.rest.cnt > DIRS_MAX) {
+		log_err(0,
+			"fix guard takes one to %d directories; see `flatpause fix guard --help`",
+			DIRS_MAX);
+		return FP_EXIT_USAGE;
+	}
+	g.dir = (char **)res.rest.v;
+	g.cnt = res.rest.cnt;
+	return guard(&g, &cfg);
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* The files whose extents are watched, found by inode in the time of a few cache lines. */
+#include "guard.h"
+
+int track__find(struct guard *g, uint64_t dev, uint64_t ino)
+{
+	for (int i = 0; i < GUARD_TRACKS_MAX; i++)
+		if (g->track_inos[i] == ino && g->tracks[i].n && g->tracks[i].dev == dev)
+			return i;
+	return -1;
+}
+
+void track__let_go(struct guard *g, struct track *t)
+{
+	for (int i = 0; i < t->hold_cnt; i++)
+		closer__release(g, t->hold[i]);
+	t->hold_cnt = 0;
+}
+
+/* The oldest that nobody waits for makes room: its story is in the journal. */
+int track__new(struct guard *g, uint64_t dev, uint64_t ino)
+{
+	int best = -1;
+
+	for (int i = 0; i < GUARD_TRACKS_MAX; i++) {
+		struct track *t = &g->tracks[i];
+
+		if (t->n && t->open)
+			continue;
+		if (best < 0 || t->n < g->tracks[best].n)
+			best = i;
+	}
+	if (best < 0)
+		return -1;
+	track__let_go(g, &g->tracks[best]);
+	g->track_inos[best] = ino;
+	g->tracks[best] = (struct track){ .dev = dev, .ino = ino, .n = ++g->next_n };
+	return best;
+}
+
+void track__hold(struct guard *g, int slot, int fd)
+{
+	struct track *t = &g->tracks[slot];
+	bool held;
+
+	pthread_mutex_lock(&g->lock);
+	held = t->n && t->hold_cnt < TRACK_HOLD_MAX;
+	if (held)
+		t->hold[t->hold_cnt++] = fd;
+	pthread_mutex_unlock(&g->lock);
+	if (!held)
+		closer__release(g, fd);
+}
+
+struct track track__copy(struct guard *g, int slot)
+{
+	struct track t;
+
+	pthread_mutex_lock(&g->lock);
+	t = g->tracks[slot];
+	pthread_mutex_unlock(&g->lock);
+	return t;
+}
+
+const char *track__how_lost(const struct track *t)
+{
+	if (t->made == MADE_AT_OPEN || t->made == MADE_AT_FTRUNCATE)
+		return "not in time";
+	return t->truncate_seen ? "undone by ftruncate" : "undone by O_TRUNC at open";
+}
+
+const char *track__made(enum made made)
+{
+	static const char *const names[] = { "before", "spare", "at open", "at ftruncate" };
+
+	return names[made];
+}
