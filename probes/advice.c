@@ -166,7 +166,7 @@ static int say_why_not(const struct findings *f, char **why)
 				alloc / 1e6, all / 1e6))
 		return -ENOMEM;
 	if (lost && finding_setf(why, "%s; and what was preallocated in %s was lost (%s)", *why,
-				 lost->path, lost->extents_why))
+				 lost->path[0] ? lost->path : "a file", lost->extents_why))
 		return -ENOMEM;
 	if (!truncates_at_open(f))
 		return 0;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../reports/summary.h"
+
 #define WORD_BYTES 4200
 
 static const char *fact(const struct findings *f, const char *name)
@@ -240,7 +242,7 @@ static void say_lost(const struct findings *f, char *buf)
 		snprintf(buf, WORD_BYTES,
 			 " (what was preallocated in %s was lost: %s; the guard does it again "
 			 "before the first write)",
-			 lost->path, lost->extents_why);
+			 lost->path[0] ? lost->path : "a file", lost->extents_why);
 }
 
 /* The longest wait of the path on a futex that another thread held. */
@@ -263,10 +265,11 @@ static void say_holder(const struct findings *f, char *buf)
 			 best->comm && best->comm[0] ? best->comm : "thread", best->tid);
 }
 
-/* The longest stretch of the path with the verdict's cause, and whose it was. */
+/* The longest stretch of the path with the verdict's cause, whose it was, and who held it up. */
 static void say_actor(const struct findings *f, char *buf)
 {
 	const struct finding_segment *best = NULL;
+	const char *holder;
 
 	for (size_t w = 0; w < f->windows_cnt; w++)
 		for (size_t i = 0; window_counts(f, w) && i < f->windows[w].path_cnt; i++) {
@@ -276,8 +279,13 @@ static void say_actor(const struct findings *f, char *buf)
 			    (!best || s->ns > best->ns))
 				best = s;
 		}
-	if (best)
-		snprintf(buf, WORD_BYTES, " (longest: %.1f ms, %s)", best->ns / 1e6, best->actor);
+	if (!best)
+		return;
+	holder = path_last_hop(best->via ? best->via : "");
+	if (!path_hop_is_holder(holder))
+		holder = "";
+	snprintf(buf, WORD_BYTES, " (longest: %.1f ms of %s%s%s)", best->ns / 1e6, best->actor,
+		 holder[0] ? ", " : "", holder);
 }
 
 static void say_blame(const struct findings *f, char *buf)
@@ -289,7 +297,8 @@ static void say_blame(const struct findings *f, char *buf)
 			if (!best || f->windows[w].blame[i].ns > best->ns)
 				best = &f->windows[w].blame[i];
 	if (best && best->dirtied_by && best->dirtied_by[0])
-		snprintf(buf, WORD_BYTES, " (%s, dirtied by %s)", best->file, best->dirtied_by);
+		snprintf(buf, WORD_BYTES, " (%s, %s %s)", best->file, blame_by(best),
+			 best->dirtied_by);
 	else if (best)
 		snprintf(buf, WORD_BYTES, " (%s)", best->file);
 }

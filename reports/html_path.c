@@ -4,7 +4,8 @@
 #include "numbers.h"
 #include "summary.h"
 
-#define BLAME_MAX 6
+#define STRETCHES_MAX 24
+#define BLAME_MAX     6
 
 static void write_stretch(const struct page *p, const struct finding_segment *s)
 {
@@ -30,7 +31,7 @@ static void write_blame(const struct page *p, const struct finding_window *w)
 		page_name(p, w->blame[i].file);
 		fputs("</code> was written", p->out);
 		if (*text_or_empty(w->blame[i].dirtied_by)) {
-			fputs(", dirtied by <code>", p->out);
+			fprintf(p->out, ", %s <code>", blame_by(&w->blame[i]));
 			page_name(p, w->blame[i].dirtied_by);
 			fputs("</code>", p->out);
 		}
@@ -40,20 +41,28 @@ static void write_blame(const struct page *p, const struct finding_window *w)
 
 void page_window_path(const struct page *p, const struct finding_window *w)
 {
+	uint64_t cnt = w->path_rest_cnt, ns = w->path_rest_ns;
 	char rest[NUMBER_SIZE];
 
 	if (!w->path_cnt)
 		return;
 	fputs("<details><summary class=\"small\">its critical path</summary>\n"
-	      "<div class=\"scroll\"><table><thead><tr><th>at</th><th>for</th><th>cause</th>"
-	      "<th>who</th><th>by way of</th></tr></thead><tbody>\n",
+	      "<div class=\"scroll\"><table><thead><tr><th class=\"n\">at</th>"
+	      "<th class=\"n\">for</th><th>cause</th><th>who</th><th>by way of, or held by</th>"
+	      "</tr></thead><tbody>\n",
 	      p->out);
-	for (size_t i = 0; i < w->path_cnt; i++)
-		write_stretch(p, &w->path[i]);
+	for (size_t i = 0; i < w->path_cnt; i++) {
+		if (path_shows(w, i, STRETCHES_MAX)) {
+			write_stretch(p, &w->path[i]);
+			continue;
+		}
+		cnt++;
+		ns += w->path[i].ns;
+	}
 	fputs("</tbody></table></div>\n", p->out);
-	if (w->path_rest_cnt)
-		fprintf(p->out, "<p class=\"small\">%llu shorter stretches: %s</p>\n",
-			(unsigned long long)w->path_rest_cnt, number_ns(rest, w->path_rest_ns));
+	if (cnt)
+		fprintf(p->out, "<p class=\"small\">and %llu shorter stretch%s: %s</p>\n",
+			(unsigned long long)cnt, cnt == 1 ? "" : "es", number_ns(rest, ns));
 	write_blame(p, w);
 	fputs("</details>\n", p->out);
 }

@@ -178,8 +178,9 @@ static void write_path(FILE *out, const struct finding_window *w)
 
 	if (!w || !w->path_cnt)
 		return;
-	begin_section(out, "Critical path of the slowest window, its longest stretches",
-		      "| at | for | cause | who | by way of |\n|---:|---:|---|---|---|\n");
+	begin_section(
+		out, "Critical path of the slowest window, its longest stretches",
+		"| at | for | cause | who | by way of, or held by |\n|---:|---:|---|---|---|\n");
 	for (size_t i = 0; i < w->path_cnt; i++) {
 		const struct finding_segment *s = &w->path[i];
 
@@ -196,7 +197,7 @@ static void write_path(FILE *out, const struct finding_window *w)
 		escape_markdown(out, w->blame[i].file);
 		fputs(" was written", out);
 		if (*text_or_empty(w->blame[i].dirtied_by)) {
-			fputs(", dirtied by ", out);
+			fprintf(out, ", %s ", blame_by(&w->blame[i]));
 			escape_markdown(out, w->blame[i].dirtied_by);
 		}
 		fputc('\n', out);

@@ -118,6 +118,27 @@ bool path_shows(const struct finding_window *w, size_t i, size_t max)
 	return longer < max && w->path[i].ns >= w->duration_ns / 100;
 }
 
+const char *path_last_hop(const char *via)
+{
+	for (const char *next; (next = strstr(via, " > ")); via = next + 3)
+		;
+	return via;
+}
+
+bool path_hop_is_holder(const char *hop)
+{
+	return !strncmp(hop, "held by ", 8) || !strncmp(hop, "behind ", 7);
+}
+
+/* "7:0" is a device, "7:0:14" an inode of one, and the rest are paths. */
+const char *blame_by(const struct finding_blame *b)
+{
+	const char *colon = strchr(b->file, ':');
+	bool device = colon && b->file[0] != '/' && !strchr(colon + 1, ':');
+
+	return device ? "sent by" : "dirtied by";
+}
+
 const char *verdict_share_of(const struct finding_verdict *v)
 {
 	switch (v->basis) {

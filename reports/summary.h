@@ -38,6 +38,15 @@ const char *curve_headline(char buf[HEADLINE_SIZE], const struct finding_curve *
 /* Whether stretch `i` of the window's path is one of the `max` longest, and a hundredth of it. */
 bool path_shows(const struct finding_window *w, size_t i, size_t max);
 
+/* What of "x of a/1 > y of b/2 > held by c/3, which was in z" led there directly: the last of it. */
+const char *path_last_hop(const char *via);
+
+/* Whether that is who had what was waited for, and no wait of the path. */
+bool path_hop_is_holder(const char *hop);
+
+/* "dirtied by"; where no more than the device is known, who has sent the writes is all that is. */
+const char *blame_by(const struct finding_blame *b);
+
 /* What the share of a verdict is of: "growth", "spikes", "difference", "pause". */
 const char *verdict_share_of(const struct finding_verdict *v);
 

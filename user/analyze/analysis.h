@@ -59,7 +59,9 @@ struct analysis {
 	struct vec states;   /* of the window at hand: see thread_states.c */
 	struct vec sizes;    /* of calls in the whole recording: see io_sizes.h */
 	struct vec requests; /* one vec per window: see latencies.c */
-	struct vec rounds;   /* struct round_window, one per window */
+	size_t request_rows; /* of all windows */
+	uint64_t unlisted_requests;
+	struct vec rounds; /* struct round_window, one per window */
 	size_t next_window;
 	uint64_t min_sleep_ns;
 	bool syscalls;	  /* recorded */

@@ -322,10 +322,9 @@ static int warn_of_missed(struct analysis *a)
 						   "unknown.missed_switch");
 	}
 	return add_warning(a->f,
-			   "%llu context switches of targets were not reported by the kernel: %s "
-			   "of all ledgers, %s of all threads' time in the windows is unknown "
-			   "for that",
-			   (unsigned long long)a->tl.missed,
+			   "%llu context switch%s of targets not reported by the kernel: %s of all "
+			   "ledgers, %s of all threads' time in the windows is unknown for that",
+			   (unsigned long long)a->tl.missed, a->tl.missed == 1 ? "" : "es",
 			   format_ns(ledger_ns, ledger, sizeof(ledger)),
 			   format_ns(threads_ns, threads, sizeof(threads)));
 }
@@ -380,8 +379,9 @@ static int note_loss(struct analysis *a)
 	if (!err)
 		err = warn_of_samples(a);
 	if (!err && a->tl.repaired)
-		err = add_warning(f, "%llu records ran backwards within their thread: repaired",
-				  (unsigned long long)a->tl.repaired);
+		err = add_warning(f, "%llu record%s ran backwards within their thread: repaired",
+				  (unsigned long long)a->tl.repaired,
+				  a->tl.repaired == 1 ? "" : "s");
 	return err;
 }
 

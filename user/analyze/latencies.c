@@ -13,6 +13,10 @@
 #define OCTAVES	 40 /* up to 550 s */
 #define SLOTS	 (OCTAVES * SUB)
 
+/* A histogram is 5 KiB: what a file with a device for each request may ask for. */
+#define WINDOW_ROWS_MAX 1024
+#define ROWS_MAX	32768
+
 enum request_class { CLASS_READ, CLASS_WRITE, CLASS_META, CLASS_FLUSH, CLASS_DISCARD, CLASSES };
 
 static const char *const class_names[CLASSES] = { "read", "write", "meta", "flush", "discard" };
@@ -56,7 +60,8 @@ static uint64_t slot_limit(uint32_t slot)
 	return ((uint64_t)(slot - shift * SUB + 1) << shift) - 1;
 }
 
-static struct request_row *row_of(struct vec *rows, uint32_t dev, enum request_class class)
+static struct request_row *row_of(struct vec *rows, uint32_t dev, enum request_class class,
+				  bool add)
 {
 	struct request_row *r;
 
@@ -65,7 +70,7 @@ static struct request_row *row_of(struct vec *rows, uint32_t dev, enum request_c
 		if (r->dev == dev && r->class == class)
 			return r;
 	}
-	r = VEC_PUSH(rows, struct request_row);
+	r = add ? VEC_PUSH(rows, struct request_row) : NULL;
 	if (!r)
 		return NULL;
 	r->dev = dev;
@@ -77,13 +82,17 @@ static struct request_row *row_of(struct vec *rows, uint32_t dev, enum request_c
 	return NULL;
 }
 
-static int add_request(struct vec *rows, const struct done *d)
+static int add_request(struct analysis *a, struct vec *rows, const struct done *d)
 {
-	struct request_row *r = row_of(rows, d->dev, class_of(d->opf));
+	size_t before = vec__cnt(rows);
+	bool full = before >= WINDOW_ROWS_MAX || a->request_rows >= ROWS_MAX;
+	struct request_row *r = row_of(rows, d->dev, class_of(d->opf), !full);
 	uint64_t ns, *kept;
 
+	a->request_rows += vec__cnt(rows) - before;
+	a->unlisted_requests += !r && full;
 	if (!r)
-		return -ENOMEM;
+		return full ? 0 : -ENOMEM;
 	r->requests++;
 	r->bytes += d->bytes;
 	r->buckets[size_bucket(d->bytes)]++;
@@ -174,7 +183,7 @@ int latencies__window(struct analysis *a, uint32_t w)
 
 		if (d->complete_ns >= win->end_ns)
 			break;
-		if (add_request(rows, d))
+		if (add_request(a, rows, d))
 			return -ENOMEM;
 	}
 	sort_rows(rows);
@@ -188,7 +197,7 @@ int latencies__window(struct analysis *a, uint32_t w)
 
 static int merge_row(struct vec *all, const struct request_row *r)
 {
-	struct request_row *to = row_of(all, r->dev, r->class);
+	struct request_row *to = row_of(all, r->dev, r->class, true);
 
 	if (!to)
 		return -ENOMEM;
@@ -266,6 +275,10 @@ int latencies__finish(struct analysis *a)
 	err = any_slow ? write_regime(a, true, REGIME_SLOW) : 0;
 	if (!err && any_fast)
 		err = write_regime(a, false, any_slow ? REGIME_FAST : REGIME_ALL);
+	if (!err && a->unlisted_requests)
+		err = add_warning(
+			a->f, "%llu requests of further devices are not in the tables of latencies",
+			(unsigned long long)a->unlisted_requests);
 	latencies__free(a);
 	return err;
 }

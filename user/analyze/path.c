@@ -237,7 +237,10 @@ static void say_holder(const struct path_piece *p, char *buf, size_t size, size_
 
 	if (n >= size)
 		return;
-	if (p->by && p->by_cause)
+	if (p->by && p->by_cause && !strncmp(p->by_cause, "unknown.", 8))
+		snprintf(buf + n, size - n, "%sheld by %s/%u, of which no more is known", sep,
+			 p->by->comm, p->by->tid);
+	else if (p->by && p->by_cause)
 		snprintf(buf + n, size - n, "%sheld by %s/%u, which was in %s", sep, p->by->comm,
 			 p->by->tid, p->by_cause);
 	else if (p->by)

@@ -18,6 +18,7 @@
 
 /* A completion precedes the wake that it causes by this at most, or by a clock's error. */
 #define COMPLETION_NS 2000000ull
+#define COMPLETED_MAX 8192 /* in that time, at four million requests a second */
 #define SKEW_NS	      2000
 
 struct place {
@@ -299,6 +300,9 @@ static void add_done(struct devices *d, const struct done *of, const struct ev_r
 	}
 	*done = *of;
 	done->complete_ns = ev->h.ts_ns;
+	if (done->issue_ns >
+	    done->complete_ns) /* a record that was interrupted while it was made */
+		done->issue_ns = done->complete_ns;
 	if (ev->bytes)
 		done->bytes = ev->bytes;
 }
@@ -402,9 +406,9 @@ size_t devices__done_after(const struct devices *d, uint64_t ns)
 
 struct done *devices__completed(const struct devices *d, uint32_t rq, uint64_t ns)
 {
-	size_t n = devices__done_after(d, ns + SKEW_NS + 1);
+	size_t n = devices__done_after(d, ns + SKEW_NS + 1), left = COMPLETED_MAX;
 
-	while (n-- > 0) {
+	while (n-- > 0 && left-- > 0) {
 		struct done *r = VEC_AT(&d->done, struct done, n);
 
 		if (r->complete_ns + COMPLETION_NS < ns)

@@ -308,8 +308,9 @@ static int tell_polls(struct story *s)
 	if (!err)
 		err = finding_setf(&s->round->method,
 				   "/proc/%u/task/*/stack every %llu ms: %u polls of up to %u "
-				   "threads",
-				   r->tgid, POLL_NS / 1000000, r->ticks, r->threads);
+				   "thread%s",
+				   r->tgid, POLL_NS / 1000000, r->ticks, r->threads,
+				   r->threads == 1 ? "" : "s");
 	if (err)
 		return err;
 	if (vec__cnt(&r->polls))

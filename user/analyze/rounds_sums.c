@@ -164,10 +164,9 @@ static int say_samples(struct story *s)
 		   percent_of(top->ns, all), top->cause,
 		   VEC_AT(&r->symbols.rows, struct tally_row, 0)->cause);
 	story__say(s, &s->round->why,
-		   "%llu sample%s stand for %s on the CPU, of pauses of %s: what sleeps takes "
-		   "none",
-		   (unsigned long long)all, all == 1 ? "" : "s", ns_text(r->running_ns, a),
-		   ns_text(s->f->rounds.window_ns, b));
+		   "%llu sample%s for %s on the CPU, of pauses of %s: what sleeps takes none",
+		   (unsigned long long)all, all == 1 ? " stands" : "s stand",
+		   ns_text(r->running_ns, a), ns_text(s->f->rounds.window_ns, b));
 	return story__conclude(s, top->cause);
 }
 
@@ -179,8 +178,8 @@ int tell_samples(struct story *s)
 	char a[ROUND_NUM], b[ROUND_NUM];
 
 	if (!err)
-		err = finding_setf(&s->round->method, "perf record -g at %.0f Hz: %llu samples",
-				   s->a->sample_hz, (unsigned long long)all);
+		err = finding_setf(&s->round->method, "perf record -g at %.0f Hz: %llu sample%s",
+				   s->a->sample_hz, (unsigned long long)all, all == 1 ? "" : "s");
 	if (err)
 		return err;
 	sort_counts(&r->symbols);

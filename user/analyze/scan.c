@@ -378,14 +378,6 @@ static void on_syscall(struct scan *s, const struct ev_syscall *ev)
 
 /* ---- the pass ---- */
 
-/* Only what a record of this kind must have was checked: paths end within it, or are cut. */
-static bool path_ends(const struct ev_open *ev)
-{
-	size_t room = ev->h.size - sizeof(*ev);
-
-	return room > 0 && memchr(ev->path, '\0', room);
-}
-
 static int take(struct scan *s, const struct trace_event *e, struct stacks *stacks)
 {
 	const void *rec = e->hdr;
@@ -422,8 +414,7 @@ static int take(struct scan *s, const struct trace_event *e, struct stacks *stac
 		break;
 	case EV_OPEN:
 		set_target(s, e->hdr->tid, 0, false);
-		if (path_ends(rec))
-			on_open(s, rec);
+		on_open(s, rec);
 		break;
 	case EV_API:
 		set_target(s, e->hdr->tid, 0, false);

@@ -5,6 +5,7 @@
  */
 #include "verdict.h"
 
+#include "../../reports/summary.h"
 #include "../cli/params.h"
 
 #define NUM	    32
@@ -112,6 +113,7 @@ static void say_thread(FILE *out, const char *actor)
 static void say_carry(FILE *out, uint64_t carry_ns, const struct finding_blame *b,
 		      const struct finding_file *said)
 {
+	bool sent = b && strcmp(blame_by(b), "dirtied by"); /* then no file is known */
 	char a[NUM];
 
 	if (!carry_ns && !b)
@@ -119,10 +121,10 @@ static void say_carry(FILE *out, uint64_t carry_ns, const struct finding_blame *
 	fputs(" (", out);
 	if (carry_ns)
 		fprintf(out, "carry-over %s%s", format_ns(carry_ns, a, NUM), b ? ", " : "");
-	if (b && (!said || strcmp(said->path, b->file)))
+	if (b && (!said || strcmp(said->path, b->file)) && !sent)
 		fprintf(out, "mostly %.*s, ", NAME_WIDTH, base_name(b->file));
 	if (b) {
-		fputs("dirtied by ", out);
+		fprintf(out, "%s ", blame_by(b));
 		say_thread(out, b->dirtied_by);
 	}
 	fputc(')', out);
@@ -195,21 +197,13 @@ static void drop_tids(const char *from, char *to)
 	to[n] = '\0';
 }
 
-/* The wait that led there directly; those before it led to that. */
-static const char *last_wait(const char *via)
-{
-	for (const char *next; (next = strstr(via, " > ")); via = next + 3)
-		;
-	return via;
-}
-
 static void add_segment(struct actors *all, const struct finding_segment *s)
 {
 	struct actor a = { .ns = s->ns };
 	size_t i = 0;
 
 	drop_tids(s->actor, a.name);
-	drop_tids(last_wait(s->via), a.via);
+	drop_tids(path_last_hop(s->via), a.via);
 	all->ns += s->ns;
 	while (i < all->cnt && (strcmp(all->v[i].name, a.name) || strcmp(all->v[i].via, a.via)))
 		i++;
@@ -246,7 +240,7 @@ static void say_actor(FILE *out, const struct findings *f, const struct contrast
 	if (!a)
 		return;
 	fprintf(out, " of %s", a->name);
-	if (!strncmp(a->via, "held by ", 8) || !strncmp(a->via, "behind ", 7))
+	if (path_hop_is_holder(a->via))
 		fprintf(out, ", %s", a->via);
 	else if (a->via[0])
 		fprintf(out, ", reached by %s", a->via);

@@ -228,7 +228,8 @@ static void say_spikes(FILE *out, const struct findings *f)
 		ms((double)worst->duration_ns, a));
 	if (worst->ledger_cnt)
 		fprintf(out, ", most of it %s", worst->ledger[0].cause);
-	fprintf(out, cnt > 1 ? "), as do %zu more." : "); once is no pattern.", cnt - 1);
+	fprintf(out, cnt > 1 ? "), and so do%s %zu more." : "); once is no pattern.",
+		cnt == 2 ? "es" : "", cnt - 1);
 }
 
 /* Over all windows of the run, whichever of them were set apart. */

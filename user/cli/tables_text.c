@@ -203,7 +203,8 @@ static void print_round_row(FILE *out, const struct finding_round_row *row)
 		format_ns(row->ns, ns, sizeof(ns));
 	if (row->count)
 		snprintf(count, sizeof(count), "%llu", (unsigned long long)row->count);
-	snprintf(head, sizeof(head), "   %7s %8s  %-24.48s ", count, ns, row->name);
+	snprintf(head, sizeof(head), row->note[0] ? "   %7s %8s  %-24.48s " : "   %7s %8s  %.48s",
+		 count, ns, row->name);
 	print_wrapped(out, row->note, head, "                                                 ");
 }
 

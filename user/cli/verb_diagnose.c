@@ -162,7 +162,8 @@ static int print_ledger(const struct findings *f, const struct style *s)
 	for (size_t i = 0; !err && i < t.cnt && i < MAX_CAUSES; i++)
 		print_row(&t.rows[i], contrast);
 	if (!err && t.cnt > MAX_CAUSES)
-		printf("  ... and %zu smaller ones\n", t.cnt - MAX_CAUSES);
+		printf("  ... and %zu smaller one%s\n", t.cnt - MAX_CAUSES,
+		       t.cnt - MAX_CAUSES == 1 ? "" : "s");
 	cause_table__free_inside(&t);
 	return err;
 }
@@ -194,6 +195,30 @@ static void print_lists(const struct findings *f, const struct style *s)
 		printf("  ... and %zu more\n", f->warnings_cnt - MAX_WARNINGS);
 }
 
+static bool same_loss(const struct finding_hook *a, const struct finding_hook *b)
+{
+	return !strcmp(a->lost, b->lost) && !strcmp(a->rung, b->rung);
+}
+
+/* What several probes lose alike is said once: "wbt, jbd2  rung 2nd; lost: ...". */
+static void print_hook(const struct findings *f, size_t i)
+{
+	const struct finding_hook *h = &f->hooks[i];
+	char names[64], head[72], line[512];
+	int n = snprintf(names, sizeof(names), "%.20s", h->probe);
+
+	for (size_t k = 0; k < i; k++)
+		if (same_loss(&f->hooks[k], h))
+			return;
+	for (size_t k = i + 1; k < f->hooks_cnt && n < (int)sizeof(names); k++)
+		if (same_loss(&f->hooks[k], h))
+			n += snprintf(names + n, sizeof(names) - (size_t)n, ", %.20s",
+				      f->hooks[k].probe);
+	snprintf(head, sizeof(head), "  %-8s ", names);
+	snprintf(line, sizeof(line), "rung %s; lost: %s", h->rung, h->lost);
+	print_wrapped(stdout, line, head, "           ");
+}
+
 static void print_recording(const struct findings *f, const struct style *s)
 {
 	double all = f->loss.events + (double)f->loss.recorded;
@@ -201,16 +226,9 @@ static void print_recording(const struct findings *f, const struct style *s)
 	printf("\n%srecording%s  %llu records, %llu lost (%.2f %%)%s\n", s->bold, s->off,
 	       (unsigned long long)f->loss.recorded, (unsigned long long)f->loss.events,
 	       all > 0 ? 100 * f->loss.events / all : 0, f->loss.complete ? "" : ", INCOMPLETE");
-	for (size_t i = 0; i < f->hooks_cnt; i++) {
-		const struct finding_hook *h = &f->hooks[i];
-		char head[64], line[512];
-
-		if (!h->lost[0])
-			continue;
-		snprintf(head, sizeof(head), "  %-8.20s ", h->probe);
-		snprintf(line, sizeof(line), "rung %s; lost: %s", h->rung, h->lost);
-		print_wrapped(stdout, line, head, "           ");
-	}
+	for (size_t i = 0; i < f->hooks_cnt; i++)
+		if (f->hooks[i].lost[0])
+			print_hook(f, i);
 }
 
 static void print_advice(const struct findings *f, const struct style *s)

@@ -271,6 +271,47 @@ static void devices_have_percentiles_by_class(void **state)
 	tb__free(b);
 }
 
+/* What was interrupted while it was recorded can be complete before it was issued. */
+static void no_request_takes_less_than_nothing(void **state)
+{
+	struct trace_builder *b = begin();
+	const struct finding_latency *l;
+	struct findings *f;
+
+	tb_preempt(b, 0, 10);
+	tb_at(b, 120 * MS);
+	tb_rq(b, 10, FP_RQ_ISSUE, 9, DEV, 64, 4096, 1 | SYNC);
+	tb_at(b, 120 * MS - TB_US);
+	tb_rq(b, 10, FP_RQ_COMPLETE, 9, DEV, 64, 4096, 1 | SYNC);
+	f = end(b);
+	l = latency_of(f->devices, f->devices_cnt, "write");
+	assert_non_null(l);
+	assert_int_equal(l->requests, 1);
+	assert_int_equal(l->max_ns, 0);
+	findings__free(f);
+	tb__free(b);
+}
+
+/* A file made to hurt: each request has a device of its own, and each of these a histogram. */
+static void too_many_devices_are_counted(void **state)
+{
+	struct trace_builder *b = begin();
+	struct findings *f;
+
+	tb_preempt(b, 0, 10);
+	for (uint32_t i = 1; i <= 1030; i++) {
+		tb_at(b, 110 * MS + 2 * i * TB_US);
+		tb_rq(b, 10, FP_RQ_ISSUE, i, FP_DEV(8, i), 64, 4096, 1 | SYNC);
+		tb_at(b, 110 * MS + (2 * i + 1) * TB_US);
+		tb_rq(b, 10, FP_RQ_COMPLETE, i, FP_DEV(8, i), 64, 4096, 1 | SYNC);
+	}
+	f = end(b);
+	assert_int_equal(f->windows[0].devices_cnt, 1024);
+	assert_true(warns_of(f, "6 requests of further devices are not in the tables"));
+	findings__free(f);
+	tb__free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +321,8 @@ int main(void)
 		cmocka_unit_test(calls_are_counted_by_size),
 		cmocka_unit_test(files_have_their_own_sizes),
 		cmocka_unit_test(devices_have_percentiles_by_class),
+		cmocka_unit_test(no_request_takes_less_than_nothing),
+		cmocka_unit_test(too_many_devices_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,12 +247,20 @@ static void culprits_are_named(void **state)
 	finding_set(&b->dirtied_by, "forkd/12");
 	advise_again(f, "io.device_service");
 	assert_non_null(strstr(f->advice[0].why, "(/mnt/memory.bin, dirtied by forkd/12)"));
+	finding_set(&b->file, "7:0");
+	advise_again(f, "io.device_service");
+	assert_non_null(strstr(f->advice[0].why, "(7:0, sent by forkd/12)"));
 	finding_set(&s->cause, "lock.inode");
 	finding_set(&s->actor, "backup/99");
 	finding_set(&s->via, "");
 	s->ns = 20000000;
 	advise_again(f, "lock.inode");
-	assert_non_null(strstr(f->advice[0].why, "(longest: 20.0 ms, backup/99)"));
+	assert_non_null(strstr(f->advice[0].why, "(longest: 20.0 ms of backup/99)"));
+	finding_set(&s->via, "ipc.wait of a/1 > held by backup/99, which was in io.flush");
+	finding_set(&s->actor, "vmm/5"); /* who waits is not who holds it */
+	advise_again(f, "lock.inode");
+	assert_non_null(strstr(f->advice[0].why, "(longest: 20.0 ms of vmm/5, held by backup/99, "
+						 "which was in io.flush)"));
 	findings__free(f);
 }
 
