@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../user/cli/verb.h"
+#include "../user/cli/wrap.h"
 #include "../user/log.h"
 #include "guard.h"
 #include "loop.h"
@@ -294,7 +295,7 @@ static void print_outcome(const char *label, const json_t *arm, int status)
 	       : status == FP_EXIT_INCONCLUSIVE		       ? "inconclusive"
 							       : "not flattened");
 	if (cost)
-		printf("  cost: %s\n", cost);
+		print_wrapped(stdout, cost, "  cost: ", "        ");
 }
 
 int arm__verify(struct loop *l, const char *label)

@@ -12,6 +12,7 @@
 
 #include "../user/cli/params.h"
 #include "../user/cli/verb.h"
+#include "../user/cli/wrap.h"
 #include "../user/log.h"
 #include "loop.h"
 #include "plan.h"
@@ -241,7 +242,7 @@ static void print_changes(const struct loop_cfg *c)
 
 		printf("%s:\n", mitigation_name(m));
 		json_array_foreach (changes, i, line)
-			printf("   - %s\n", json_string_value(line));
+			print_wrapped(stdout, json_string_value(line), "   - ", "     ");
 		if (m == MITIGATION_TUNE)
 			puts("   - settings of the disk that the diagnosis asks for; `fix plan` "
 			     "names them");

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../user/cli/params.h"
+#include "../user/cli/wrap.h"
 #include "beneath.h"
 #include "state.h"
 
@@ -192,22 +193,24 @@ json_t *plan__build(const json_t *diagnosis, const struct plan_facts *facts)
 void plan__print(const json_t *plan)
 {
 	const json_t *steps = json_object_get(plan, "steps"), *s, *c;
+	char head[64];
 	size_t i, k;
 
 	printf("cause: %s\n", text_of(plan, "cause", "unknown"));
 	if (*text_of(plan, "text", ""))
-		printf("%s\n", text_of(plan, "text", ""));
+		print_wrapped(stdout, text_of(plan, "text", ""), "", "");
 	if (!json_array_size(steps))
 		puts("\nnothing would be done: the diagnosis has no advice");
 	json_array_foreach (steps, i, s) {
-		printf("\n%zu. %s: %s\n", i + 1, text_of(s, "mitigation", "?"),
-		       text_of(s, "why", ""));
+		snprintf(head, sizeof(head), "%zu. %s: ", i + 1, text_of(s, "mitigation", "?"));
+		fputc('\n', stdout);
+		print_wrapped(stdout, text_of(s, "why", ""), head, "   ");
 		if (*text_of(s, "command", ""))
 			printf("   do:   %s\n", text_of(s, "command", ""));
 		if (*text_of(s, "undo", ""))
 			printf("   undo: %s\n", text_of(s, "undo", ""));
 		json_array_foreach (json_object_get(s, "changes"), k, c)
-			printf("   - %s\n", json_string_value(c));
+			print_wrapped(stdout, json_string_value(c), "   - ", "     ");
 	}
 	puts("\nnothing was changed");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "params.h"
+#include "wrap.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,20 +21,37 @@ static bool takes_value(const struct param *p)
 
 static void print_param(const struct param *p)
 {
-	char left[64];
+	static const char indent[] = "                              ";
+	char left[64], first[80];
 
 	snprintf(left, sizeof(left), "%c%c%s --%s%s%s", p->letter ? '-' : ' ',
 		 p->letter ? p->letter : ' ', p->letter ? "," : " ", p->name,
 		 takes_value(p) ? " " : "", takes_value(p) ? p->arg : "");
-	if (strlen(left) > 27)
-		printf("  %s\n  %27s %s\n", left, "", p->help);
-	else
-		printf("  %-27s %s\n", left, p->help);
+	snprintf(first, sizeof(first), strlen(left) > 27 ? "  %s\n" : "  %-27s ", left);
+	if (strlen(left) > 27) {
+		fputs(first, stdout);
+		print_wrapped(stdout, p->help, indent, indent);
+	} else {
+		print_wrapped(stdout, p->help, first, indent);
+	}
+}
+
+/* Lines that were broken on purpose stay so. */
+static void print_summary(const char *summary)
+{
+	char line[512];
+
+	for (size_t len; *summary; summary += len + (summary[len] == '\n')) {
+		len = strcspn(summary, "\n");
+		snprintf(line, sizeof(line), "%.*s", (int)len, summary);
+		print_wrapped(stdout, line, "", "");
+	}
 }
 
 static void print_help(const struct params_spec *spec)
 {
-	printf("%s\n\nusage: %s\n", spec->summary, spec->usage);
+	print_summary(spec->summary);
+	printf("\nusage: %s\n", spec->usage);
 	if (spec->examples)
 		printf("\nexamples:\n%s", spec->examples);
 	printf("\noptions:\n");
