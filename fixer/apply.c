@@ -246,12 +246,20 @@ static int has_leases(const char *dir)
 /* 0711 and a name that cannot be guessed: a writer's user passes through, and lists nothing. */
 static int make_memory(const struct fix_conf *conf)
 {
+	char probe[PATH_MAX];
+	struct stat st;
 	int err;
 
 	if (!is_tmpfs("/dev/shm"))
 		return log_err(-EOPNOTSUPP, "/dev/shm is no tmpfs; mount one there");
-	if (mkdir(conf->tmp_dir, 0711) || chmod(conf->tmp_dir, 0711))
+	if ((mkdir(conf->tmp_dir, 0711) && errno != EEXIST) || lstat(conf->tmp_dir, &st))
 		return log_err(-errno, "cannot make %s", conf->tmp_dir);
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+		return log_err(-EPERM, "%s is not ours", conf->tmp_dir);
+	if (chmod(conf->tmp_dir, 0711))
+		return log_err(-errno, "cannot make %s", conf->tmp_dir);
+	snprintf(probe, sizeof(probe), "%s/probe", conf->tmp_dir);
+	unlink(probe); /* of an `apply` that was killed */
 	err = has_leases(conf->tmp_dir);
 	if (err)
 		return log_err(err, "no file leases on tmpfs here (/proc/sys/fs/leases-enable)");
@@ -288,7 +296,6 @@ static int prepare(struct fix_conf *conf, struct previous *prev, uint64_t *spare
 static int lock_new(const struct fix_conf *conf, char path[PATH_MAX])
 {
 	struct state s;
-	struct stat st;
 	int err = state__path(conf->dev, conf->ino, path), fd;
 
 	if (err)
@@ -311,14 +318,33 @@ static int lock_new(const struct fix_conf *conf, char path[PATH_MAX])
 	}
 	if (fd < 0)
 		return log_err(fd, "cannot lock %s", path);
-	if (fstat(fd, &st) || st.st_size) {
-		close(fd);
-		return log_err(-EEXIST,
-			       "%s is tuned already, or a guard of it ended without clean-up; run "
-			       "`flatpause fix revert %s` first",
-			       conf->dir, conf->dir);
-	}
 	return fd;
+}
+
+/* The intent into a new journal; or behind what a guard that was killed has left in it. */
+static int begin_journal(struct fix_conf *conf, const char *path, int fd, struct journal *j,
+			 bool *resumed)
+{
+	struct state s = { 0 };
+	struct stat st;
+	int err;
+
+	*resumed = !fstat(fd, &st) && st.st_size > (off_t)sizeof(struct journal_header);
+	if (*resumed) {
+		err = state__load(fd, path, &s);
+		if (!err)
+			err = resume__conf(conf, &s);
+		if (!err)
+			err = journal__continue(j, fd, s.read.seq, s.read.end);
+		state__free(&s);
+		return err;
+	}
+	if (ftruncate(fd, 0)) /* a header without an intent: nothing was begun */
+		return log_err(-errno, "cannot write the journal %s", path);
+	err = journal__begin(j, fd);
+	if (!err)
+		err = journal__append(j, REC_INTENT, conf__to_json(conf), 1);
+	return err ? log_err(err, "cannot write the journal %s", path) : 0;
 }
 
 /* Nothing runs for these: the journal alone stands for them until they are reverted. */
@@ -341,6 +367,7 @@ int apply__run(const struct apply_cfg *cfg)
 	struct fix_conf conf;
 	struct journal j;
 	uint64_t spare;
+	bool resumed;
 	int err, fd;
 
 	if (geteuid())
@@ -351,19 +378,19 @@ int apply__run(const struct apply_cfg *cfg)
 	fd = lock_new(&conf, path);
 	if (fd < 0)
 		return fd;
-	err = journal__begin(&j, fd);
-	if (!err)
-		err = journal__append(&j, REC_INTENT, conf__to_json(&conf), 1);
-	if (err)
-		log_err(err, "cannot write the journal %s", path);
-	else if (conf.mitigation == MITIGATION_TUNE)
+	err = begin_journal(&conf, path, fd, &j, &resumed);
+	if (err && resumed) {
+		close(fd);
+		return err;
+	}
+	if (!err && conf.mitigation == MITIGATION_TUNE)
 		err = set_knobs(&conf, &cfg->tune, &j);
-	else
+	else if (!err)
 		err = prepare(&conf, &prev, &spare);
 	if (!err && conf.mitigation != MITIGATION_TUNE)
 		err = daemon__run(&conf, fd, j.seq, (uint64_t)lseek(fd, 0, SEEK_END), &prev, spare,
 				  cfg->foreground);
-	if (err)
+	if (err && !resumed)
 		undo(&conf, path, fd);
 	else
 		close(fd);

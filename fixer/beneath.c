@@ -76,7 +76,7 @@ int handle__get(int fd, char hex[HANDLE_HEX_MAX])
 	return n < HANDLE_HEX_MAX ? 0 : -EOVERFLOW;
 }
 
-int handle__open(int anchor, const char *hex)
+int handle__open(int anchor, const char *hex, int flags)
 {
 	union {
 		struct file_handle h;
@@ -94,7 +94,7 @@ int handle__open(int anchor, const char *hex)
 			return -EINVAL;
 		u.h.f_handle[u.h.handle_bytes++] = (unsigned char)byte;
 	}
-	fd = open_by_handle_at(anchor, &u.h, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = open_by_handle_at(anchor, &u.h, O_PATH | O_CLOEXEC | flags);
 	return fd < 0 ? -errno : fd;
 }
 

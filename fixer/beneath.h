@@ -27,10 +27,13 @@ bool name_ok(const char *name);
 bool name_matches(const char *pattern, const char *name);
 bool name_is_literal(const char *pattern);
 
-/* A directory by its file handle: found again wherever it was moved to on its file system. */
+/* A directory or a link by its file handle: found again wherever it was moved to on its file system. */
 int handle__get(int fd, char hex[HANDLE_HEX_MAX]);
-/* O_PATH descriptor, -ESTALE where it was deleted. `anchor`: any O_RDONLY descriptor of that fs. */
-int handle__open(int anchor, const char *hex);
+/*
+ * O_PATH descriptor, -ESTALE where it was deleted. `anchor`: any O_RDONLY descriptor of that fs;
+ * `flags`: O_DIRECTORY for a directory, O_NOFOLLOW for a link.
+ */
+int handle__open(int anchor, const char *hex, int flags);
 
 /* Start time of a process in clock ticks since boot (field 22 of stat); 0 = no such process. */
 uint64_t pid_start_time(pid_t pid);

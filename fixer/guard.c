@@ -282,6 +282,11 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 	if (mlockall(MCL_CURRENT) || mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
 		log_verbose("cannot lock our memory: %s", strerror(errno));
 	err = record_self(g);
+	if (!err && conf->mitigation == MITIGATION_MEMFD) {
+		err = resume__held(g);
+		if (err)
+			return err;
+	}
 	return err ? log_err(err, "cannot write the journal") : start_threads(g);
 }
 

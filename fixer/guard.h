@@ -9,6 +9,8 @@
  *   closer   (hand.c)   lets go of descriptors: on ext4 that can mean writing a whole file out
  *   keeper   (keeper.c) makes the next spare, exports what is in memory; yields to writers
  *
+ * Memory files have names on a tmpfs, so they outlive it; resume.c takes them over.
+ *
  * It fails open: when it dies the kernel lets every waiting writer go on, and a watchdog process
  * kills it when the watch thread does not move for GUARD_STUCK_NS.
  */
@@ -80,6 +82,7 @@ struct track {
 struct held {
 	uint32_t n; /* 0 = slot free */
 	int dirfd;  /* O_PATH of the snapshot directory: follows it when it is moved */
+	int linkfd; /* O_PATH of the link in it: follows that; -1 = not opened */
 	char name[NAME_MAX + 1];
 	char dir[NAME_MAX + 1];
 	char target[NAME_MAX + 160];
@@ -347,6 +350,16 @@ void keeper__lease_broken(struct guard *g, int fd);
 void keeper__closed(struct guard *g, uint32_t n);
 /* Removes memory file `n` with its directory below tmpfd. */
 void keeper__drop_memory(int tmpfd, uint32_t n, const char *name);
+
+/* ---- resume.c: where a guard that was killed left off ---- */
+
+/*
+ * Whether `conf` may go on with the journal of a dead guard, and takes from it what only that knows
+ * (id, where the memory is). 0 or -EEXIST; said.
+ */
+int resume__conf(struct fix_conf *conf, const struct state *s);
+/* Reads g->journal and takes over every memory file that is not durable; reports what is lost. */
+int resume__held(struct guard *g);
 
 /* ---- reserve.c ---- */
 

@@ -16,6 +16,7 @@
 #include "beneath.h"
 #include "export.h"
 #include "guard.h"
+#include "link.h"
 #include "prealloc.h"
 
 static void nap(uint64_t ns)
@@ -192,25 +193,73 @@ void keeper__drop_memory(int tmpfd, uint32_t n, const char *name)
 	unlinkat(tmpfd, path, AT_REMOVEDIR);
 }
 
+/* "7/memory.bin": under the name that it was planted with, whatever its link is called now. */
+static void memory_path(const struct held *h, char *path, size_t size)
+{
+	snprintf(path, size, "%u/%s", h->n, strrchr(h->target, '/') + 1);
+}
+
 static void release(struct guard *g, int slot)
 {
 	struct held *h = &g->held[slot];
 
-	keeper__drop_memory(g->tmpfd, h->n, h->name);
+	keeper__drop_memory(g->tmpfd, h->n, strrchr(h->target, '/') + 1);
 	pthread_mutex_lock(&g->lock);
 	g->used_bytes -= h->reserved_bytes;
 	close(h->dirfd);
+	if (h->linkfd >= 0)
+		close(h->linkfd);
 	h->n = 0;
 	pthread_mutex_unlock(&g->lock);
 }
 
 static void record(struct guard *g, const struct held *h, const char *state)
 {
-	json_t *j = json_pack("{s:I, s:s}", "n", (json_int_t)h->n, "state", state);
+	json_t *j = json_pack("{s:I, s:s, s:I}", "n", (json_int_t)h->n, "state", state,
+			      "commit_ino", (json_int_t)0);
 
 	if (j && h->closed_real_ns)
 		json_object_set_new(j, "resumed_ns", json_integer((json_int_t)h->closed_real_ns));
 	journal__append(&g->journal, REC_FILE, j, 0);
+}
+
+/* Which inode is about to be renamed: whoever comes behind us knows by it what it finds there. */
+static int record_commit(struct guard *g, const struct held *h, const char *tmp)
+{
+	struct stat st;
+
+	if (fstatat(h->dirfd, tmp, &st, AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	return journal__append(&g->journal, REC_FILE,
+			       json_pack("{s:I, s:s, s:I}", "n", (json_int_t)h->n, "state",
+					 "being renamed", "commit_ino", (json_int_t)st.st_ino),
+			       0);
+}
+
+/* Whether the link is somewhere still; where its owner has moved it, we move with it. */
+static bool follow_link(struct guard *g, struct held *h)
+{
+	char dir[NAME_MAX + 1], name[NAME_MAX + 1], handle[HANDLE_HEX_MAX];
+	int dirfd;
+
+	if (export__is_link(h->dirfd, h->name, h->target))
+		return true;
+	dirfd = link__find(g->dirfd, h->linkfd, h->target, dir, name);
+	if (dirfd < 0)
+		return h->linkfd >= 0 && link__names(h->linkfd);
+	if (handle__get(dirfd, handle))
+		handle[0] = '\0';
+	journal__append(&g->journal, REC_PLANT,
+			json_pack("{s:I, s:s, s:s, s:s}", "n", (json_int_t)h->n, "dir", dir, "name",
+				  name, "handle", handle),
+			0);
+	pthread_mutex_lock(&g->lock);
+	close(h->dirfd);
+	h->dirfd = dirfd;
+	memcpy(h->dir, dir, sizeof(dir));
+	memcpy(h->name, name, sizeof(name));
+	pthread_mutex_unlock(&g->lock);
+	return true;
 }
 
 static void record_durable(struct guard *g, const struct held *h, const struct export_result *r)
@@ -229,14 +278,31 @@ static void record_durable(struct guard *g, const struct held *h, const struct e
 	journal__append(&g->journal, REC_FILE, j, 1);
 }
 
+/* Hard links to the link: each becomes one to the file. */
+static void give_names(struct guard *g, const struct held *h)
+{
+	int cnt;
+
+	if (h->linkfd < 0 || !link__names(h->linkfd))
+		return;
+	cnt = link__give_all(g->dirfd, h->target, h->dirfd, h->name);
+	if (cnt < 0 || link__names(h->linkfd))
+		guard__note(
+			g, "%s/%s: another name of its link is not below %s, and leads nowhere now",
+			h->dir, h->name, g->conf.dir);
+}
+
 /* Renames, waits for late writers, and takes the rename back where one comes. */
 static int commit(struct guard *g, struct held *h, const char *tmp)
 {
 	int err;
 
-	if (!lease_commit(g)) {
+	err = record_commit(g, h, tmp);
+	if (!err && !lease_commit(g))
+		err = -ECANCELED;
+	if (err) {
 		unlinkat(h->dirfd, tmp, 0);
-		return -ECANCELED;
+		return err;
 	}
 	err = export__commit(h->dirfd, tmp, h->name, h->target);
 	if (err)
@@ -290,16 +356,15 @@ static int compare(struct guard *g, struct held *h, const char *tmp,
 static void after_failure(struct guard *g, int slot, int err)
 {
 	struct held *h = &g->held[slot];
-	bool gone = !export__is_link(h->dirfd, h->name, h->target);
 
 	if (atomic_load(&g->quit) || !h->linked)
 		return;
-	if (gone) {
+	if (!follow_link(g, h)) {
 		record(g, h, "deleted by its owner");
 		release(g, slot);
 		return;
 	}
-	if (err == -ECANCELED) {
+	if (err == -ECANCELED || err == -ENOENT) { /* written to, or moved, meanwhile */
 		h->restarts++;
 		h->retry_ns = now_ns() + GUARD_SETTLE_NS;
 		record(g, h, "in memory: written again");
@@ -322,10 +387,15 @@ static void export_one(struct guard *g, int slot)
 	struct stat st;
 	int src, err;
 
-	snprintf(path, sizeof(path), "%u/%s", h->n, h->name);
+	memory_path(h, path, sizeof(path));
 	src = beneath__open(g->tmpfd, path, O_RDONLY | O_NONBLOCK, 0);
+	if (!follow_link(g, h)) {
+		record(g, h, "deleted by its owner");
+		release(g, slot);
+		goto out;
+	}
 	if (src < 0 || fstat(src, &st) || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
-		after_failure(g, slot, src < 0 ? src : -EPERM);
+		after_failure(g, slot, src == -ENOENT ? -ENODATA : src < 0 ? src : -EPERM);
 		goto out;
 	}
 	err = lease_take(g, src);
@@ -346,10 +416,12 @@ static void export_one(struct guard *g, int slot)
 		record_durable(g, h, &r);
 		err = compare(g, h, tmp, &hooks, &r);
 	}
-	if (err)
+	if (err) {
 		after_failure(g, slot, err);
-	else
+	} else {
+		give_names(g, h);
 		release(g, slot);
+	}
 	lease_drop(g);
 out:
 	if (src >= 0)
@@ -362,7 +434,7 @@ static void account(struct guard *g, struct held *h)
 	char path[NAME_MAX + 32];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%u/%s", h->n, h->name);
+	memory_path(h, path, sizeof(path));
 	if (fstatat(g->tmpfd, path, &st, AT_SYMLINK_NOFOLLOW))
 		return;
 	pthread_mutex_lock(&g->lock);
@@ -390,7 +462,7 @@ static int next_export(struct guard *g)
 		pthread_mutex_unlock(&g->lock);
 		if (!h.n || !h.linked)
 			continue;
-		if (look && !export__is_link(h.dirfd, h.name, h.target)) {
+		if (look && !follow_link(g, &g->held[i])) {
 			record(g, &h, "deleted by its owner");
 			release(g, i);
 			continue;

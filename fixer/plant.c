@@ -12,6 +12,7 @@
 #include "../user/log.h"
 #include "beneath.h"
 #include "guard.h"
+#include "link.h"
 
 static void look_at_dir(int dirfd, const char *match, struct previous *prev, char *name)
 {
@@ -77,8 +78,9 @@ static int announce(struct guard *g, uint32_t n, int dirfd, const char *dir, con
 
 	if (handle__get(dirfd, handle))
 		handle[0] = '\0';
-	j = json_pack("{s:I, s:s, s:s, s:s, s:s, s:I}", "n", (json_int_t)n, "dir", dir, "name",
-		      name, "handle", handle, "state", state, "ino", (json_int_t)ino);
+	j = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:I}", "n", (json_int_t)n, "dir", dir, "name",
+		      name, "planted_name", name, "handle", handle, "state", state, "ino",
+		      (json_int_t)ino);
 	return journal__append(&g->journal, REC_PLANT, j, 0);
 }
 
@@ -145,7 +147,8 @@ static int reserve(struct guard *g, uint32_t *n, const char **why)
 	if (slot >= 0) {
 		*n = ++g->next_n;
 		g->used_bytes += want;
-		g->held[slot] = (struct held){ .n = *n, .dirfd = -1, .reserved_bytes = want };
+		g->held[slot] =
+			(struct held){ .n = *n, .dirfd = -1, .linkfd = -1, .reserved_bytes = want };
 	}
 	pthread_mutex_unlock(&g->lock);
 	return slot;
@@ -202,6 +205,17 @@ static int make_memory_dir(struct guard *g, uint32_t n, const struct stat *owner
 	return err;
 }
 
+/* By this a later guard tells a link that was moved from one that was removed. */
+static void remember_link(struct guard *g, const struct held *h)
+{
+	char handle[HANDLE_HEX_MAX];
+
+	if (h->linkfd >= 0 && !handle__get(h->linkfd, handle))
+		journal__append(
+			&g->journal, REC_FILE,
+			json_pack("{s:I, s:s}", "n", (json_int_t)h->n, "link_handle", handle), 0);
+}
+
 static void plant_link(struct guard *g, int dirfd, const char *dir)
 {
 	const char *why;
@@ -228,6 +242,8 @@ static void plant_link(struct guard *g, int dirfd, const char *dir)
 		if (!err && symlinkat(h->target, dirfd, h->name))
 			err = -errno;
 		if (!err) {
+			h->linkfd = link__open(dirfd, h->name);
+			remember_link(g, h);
 			pthread_mutex_lock(&g->lock);
 			h->linked = true;
 			pthread_mutex_unlock(&g->lock);

@@ -19,7 +19,9 @@
 #include "beneath.h"
 #include "export.h"
 #include "guard.h"
+#include "link.h"
 #include "prealloc.h"
+#include "recover.h"
 #include "verbs.h"
 
 struct reverting {
@@ -28,6 +30,7 @@ struct reverting {
 	int tmpfd;
 	struct export_worker *exporter; /* NULL until there is something to export */
 	struct export_counters counters;
+	struct journal journal;
 	uint64_t deadline_ns; /* for writers that have not closed yet */
 	int failed;	      /* files that could not be brought home */
 	unsigned int exported;
@@ -82,25 +85,6 @@ static const char *text_of(json_t *file, const char *key)
 	return text ? text : "";
 }
 
-/* The snapshot directory, wherever it was moved to; -ESTALE where it was deleted. */
-static int open_snapshot(struct reverting *r, json_t *file)
-{
-	const char *handle = text_of(file, "handle");
-	struct stat st;
-	int fd;
-
-	if (r->dirfd < 0)
-		return -ESTALE;
-	if (!*handle)
-		return beneath__open(r->dirfd, text_of(file, "dir"), O_PATH | O_DIRECTORY, 0);
-	fd = handle__open(r->dirfd, handle);
-	if (fd >= 0 && (fstat(fd, &st) || !st.st_nlink)) {
-		close(fd);
-		return -ESTALE;
-	}
-	return fd;
-}
-
 /* Nobody else is left to see a lease break: waits until the last writer has closed. */
 static int lease_when_closed(int fd, const char *what, uint64_t deadline_ns)
 {
@@ -125,118 +109,143 @@ static bool lease_broken(void *arg)
 	return fcntl(*(int *)arg, F_GETLEASE) != F_RDLCK;
 }
 
-static int export_now(struct reverting *r, int src, int dirfd, json_t *file, const char *target)
+/* Before the rename, so that a revert that is killed behind it is understood by the next. */
+static int record_commit(struct reverting *r, const struct recovered *f, const char *tmp)
 {
-	const char *name = text_of(file, "name");
-	struct export_hooks hooks = { .cancelled = lease_broken, .arg = &src };
+	struct stat st;
+
+	if (fstatat(f->dirfd, tmp, &st, AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	return journal__append(&r->journal, REC_FILE,
+			       json_pack("{s:I, s:s, s:I}", "n", (json_int_t)f->n, "state",
+					 "being renamed", "commit_ino", (json_int_t)st.st_ino),
+			       0);
+}
+
+static int export_now(struct reverting *r, struct recovered *f)
+{
+	struct export_hooks hooks = { .cancelled = lease_broken, .arg = &f->memory };
 	struct export_result res;
 	char tmp[NAME_MAX + 32];
 	int err = r->exporter ? 0 : export_worker__start(&r->exporter, &r->counters);
 
 	if (err)
 		return err;
-	export__tmp_name(tmp, sizeof(tmp), name);
-	unlinkat(dirfd, tmp, 0); /* half an export of the guard that died */
+	export__tmp_name(tmp, sizeof(tmp), f->name);
 	do {
-		err = lease_when_closed(src, name, r->deadline_ns);
+		err = lease_when_closed(f->memory, f->name, r->deadline_ns);
 		if (err)
 			return err;
-		err = export__copy(r->exporter, src, dirfd, tmp, &hooks, &res);
+		err = export__copy(r->exporter, f->memory, f->dirfd, tmp, &hooks, &res);
 		if (!err && !res.read_back)
-			err = export__read_back(r->exporter, dirfd, tmp, &hooks, &res);
+			err = export__read_back(r->exporter, f->dirfd, tmp, &hooks, &res);
 		if (err == -EBADMSG || err == -ESTALE)
-			unlinkat(dirfd, tmp, 0);
-		if (!err && lease_broken(&src)) {
-			unlinkat(dirfd, tmp, 0);
+			unlinkat(f->dirfd, tmp, 0);
+		if (!err)
+			err = record_commit(r, f, tmp);
+		if (!err && lease_broken(&f->memory)) {
+			unlinkat(f->dirfd, tmp, 0);
 			err = -ECANCELED;
 		}
 		if (!err)
-			err = export__commit(dirfd, tmp, name, target);
-		if (!err && lease_broken(&src)) { /* it had followed the link before */
-			err = export__relink(dirfd, tmp, name, target);
+			err = export__commit(f->dirfd, tmp, f->name, f->target);
+		if (!err && lease_broken(&f->memory)) { /* it had followed the link before */
+			err = export__relink(f->dirfd, tmp, f->name, f->target);
 			err = err ? err : -ECANCELED;
 		}
-		fcntl(src, F_SETLEASE, F_UNLCK);
+		fcntl(f->memory, F_SETLEASE, F_UNLCK);
 	} while (err == -ECANCELED);
 	if (!err)
 		r->exported++;
-	return err;
+	if (!err && f->linkfd >= 0 && link__names(f->linkfd))
+		err = link__give_all(r->dirfd, f->target, f->dirfd, f->name);
+	return err < 0 ? err : 0;
 }
 
 /* What we put there ourselves, and no writer came. */
-static bool was_never_written(int src, json_t *file)
+static bool was_never_written(const struct recovered *f, json_t *file)
 {
 	struct stat st;
 
-	return !int_of(file, "resumed_ns") && !fstat(src, &st) && !st.st_size &&
-	       !fcntl(src, F_SETLEASE, F_RDLCK);
+	return !int_of(file, "resumed_ns") && !fstat(f->memory, &st) && !st.st_size &&
+	       !fcntl(f->memory, F_SETLEASE, F_RDLCK);
 }
 
-static int bring_home(struct reverting *r, json_t *file, int dirfd)
+static int bring_home(struct reverting *r, json_t *file, struct recovered *f)
 {
-	const char *name = text_of(file, "name");
-	uint32_t n = (uint32_t)int_of(file, "n");
-	char target[PATH_MAX], path[NAME_MAX + 32], tmp[NAME_MAX + 32];
-	int src, err;
+	int err;
 
-	snprintf(target, sizeof(target), "%s/%u/%s", r->s->conf.tmp_dir, n, name);
-	export__tmp_name(tmp, sizeof(tmp), name);
-	if (!export__is_link(dirfd, name, target)) {
-		/* renamed already, or taken away by its owner */
-		if (export__is_link(dirfd, tmp, target))
-			unlinkat(dirfd, tmp, 0);
-		return 0;
-	}
-	snprintf(path, sizeof(path), "%u/%s", n, name);
-	src = r->tmpfd < 0 ? -ENOENT : beneath__open(r->tmpfd, path, O_RDONLY | O_NONBLOCK, 0);
-	if (src == -ENOENT) {
-		/* never written, or its memory went with a reboot */
-		unlinkat(dirfd, name, 0);
-		unlinkat(dirfd, tmp, 0);
-		if (!int_of(file, "resumed_ns"))
-			return 0;
-		return log_err(-ENODATA, "LOST: %s/%s was never durable and its memory is gone",
-			       text_of(file, "dir"), name);
-	}
-	if (src < 0)
-		return log_err(src, "cannot open the memory copy %s", target);
-	if (was_never_written(src, file)) {
-		close(src);
-		return unlinkat(dirfd, name, 0) ? -errno : 0;
-	}
-	err = export_now(r, src, dirfd, file, target);
-	close(src);
-	if (err == -ENOENT)
-		return 0;
+	if (was_never_written(f, file))
+		return unlinkat(f->dirfd, f->name, 0) ? -errno : 0;
+	err = export_now(r, f);
+	if (err == -ENOENT) /* its owner took the link away, or moved it: the next look tells */
+		return -EAGAIN;
 	return err ? log_err(err,
 			     "%s/%s stays in memory at %s; repeat the revert when that is "
 			     "solved",
-			     text_of(file, "dir"), name, target)
+			     f->dir, f->name, f->target)
 		   : 0;
+}
+
+static int revert_recovered(struct reverting *r, json_t *file, struct recovered *f)
+{
+	switch (f->state) {
+	case RECOVERED_LINKED:
+		return bring_home(r, file, f);
+	case RECOVERED_LOST:
+		unlinkat(f->dirfd, f->name, 0);
+		return log_err(-ENODATA, "LOST: %s/%s was never durable and its memory is gone",
+			       f->dir, f->name);
+	case RECOVERED_NOTHING:
+		unlinkat(f->dirfd, f->name, 0);
+		log_warn("%s/%s: its memory is gone; nobody was seen writing to it", f->dir,
+			 f->name);
+		return 0;
+	case RECOVERED_AWAY:
+		return log_err(
+			-EXDEV,
+			"the link %s/%s was moved out of %s; its bytes stay at %s: copy them "
+			"to where they belong, remove that file and repeat the revert",
+			f->dir, f->name, r->s->conf.dir, f->target);
+	case RECOVERED_DURABLE:
+	case RECOVERED_DONE:
+		break;
+	}
+	return 0;
 }
 
 static void revert_memory(struct reverting *r, json_t *file)
 {
-	uint32_t n = (uint32_t)int_of(file, "n");
-	const char *name = text_of(file, "name");
-	int dirfd, err = 0;
+	struct recovered f;
+	int err;
 
-	if (!n || !name_ok(name))
-		return;
-	dirfd = open_snapshot(r, file);
-	if (dirfd >= 0) {
-		err = bring_home(r, file, dirfd);
-		close(dirfd);
-	} else if (dirfd != -ESTALE && dirfd != -ENOENT) {
-		err = log_err(dirfd, "cannot open the directory of %s/%s", text_of(file, "dir"),
-			      name);
-	}
+	do {
+		err = recover__file(file, r->dirfd, r->tmpfd, r->s->conf.tmp_dir, &f);
+		if (err == -EBADMSG)
+			return;
+		if (err) {
+			log_err(err, "cannot open %s/%s", f.dir, f.name);
+		} else {
+			err = revert_recovered(r, file, &f);
+			recovered__close(&f);
+		}
+	} while (err == -EAGAIN);
 	if (err == -ENODATA)
 		r->failed++;
 	else if (err)
 		r->failed += 1 << 16; /* still there: the journal must stay */
 	else if (r->tmpfd >= 0)
-		keeper__drop_memory(r->tmpfd, n, name);
+		keeper__drop_memory(r->tmpfd, f.n, f.memory_name);
+}
+
+static int open_spare_dir(struct reverting *r, json_t *file)
+{
+	const char *handle = text_of(file, "handle");
+
+	if (r->dirfd < 0)
+		return -ESTALE;
+	return *handle ? handle__open(r->dirfd, handle, O_DIRECTORY)
+		       : beneath__open(r->dirfd, text_of(file, "dir"), O_PATH | O_DIRECTORY, 0);
 }
 
 /* A planted spare that nobody wrote to would pass for a snapshot of zeros. */
@@ -248,7 +257,7 @@ static void revert_spare(struct reverting *r, json_t *file)
 
 	if (strcmp(text_of(file, "state"), "planted") != 0 || !name_ok(name))
 		return;
-	dirfd = open_snapshot(r, file);
+	dirfd = open_spare_dir(r, file);
 	if (dirfd < 0)
 		return;
 	fd = beneath__open(dirfd, name, O_RDONLY | O_NONBLOCK, 0);
@@ -328,6 +337,7 @@ static int undo_files(struct reverting *r)
 	}
 	if (r->failed >= 1 << 16)
 		return -EBUSY;
+	recover__sweep(r->s->files, r->tmpfd);
 	if (r->tmpfd >= 0 && rmdir(r->s->conf.tmp_dir) && errno != ENOENT)
 		log_warn("%s was not removed: %s", r->s->conf.tmp_dir, strerror(errno));
 	return 0;
@@ -393,7 +403,9 @@ int revert__journal(const char *path, uint64_t wait_ns)
 		goto out;
 	r.s = &s;
 	r.deadline_ns = now_ns() + wait_ns;
-	err = open_places(&r);
+	err = journal__continue(&r.journal, fd, s.read.seq, s.read.end);
+	if (!err)
+		err = open_places(&r);
 	if (!err)
 		err = undo_files(&r);
 	if (err)

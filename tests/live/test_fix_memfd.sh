@@ -7,14 +7,14 @@ new_fs 1G
 head -c $size /dev/urandom >"$work/a"
 head -c $size /dev/urandom >"$work/b"
 write_like_firecracker "$mnt/snap-0" "$work/a"
-ram() { ls -d /dev/shm/flatpause-*/[0-9]* 2>/dev/null | wc -l; }
+ram() { for dir in $(sort -u "$work/memory-dirs"); do ls -d "$dir"/[0-9]*; done 2>/dev/null | wc -l; }
 
 check "apply" apply --mitigation memfd "$mnt"
 write_like_firecracker "$mnt/snap-1" "$work/a"
 check "a reader before the export sees all of it" same_bytes "$work/a" "$mnt/snap-1/memory.bin"
 check "a real file follows" wait_for 10 is_file "$mnt/snap-1/memory.bin"
 check "with the same bytes" same_bytes "$work/a" "$mnt/snap-1/memory.bin"
-wait_for 5 sh -c "[ $(ram) = 0 ]" || sleep 0.5
+wait_for 5 eval '[ "$(ram)" = 0 ]'
 check "durable in status" equals "$(state_of snap-1 state)" durable
 check "later than resumed" test "$(state_of snap-1 durable_ns)" -gt "$(state_of snap-1 resumed_ns)"
 check "no temporary file" equals "$(ls -A "$mnt/snap-1")" memory.bin

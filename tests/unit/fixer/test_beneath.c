@@ -135,16 +135,16 @@ static void handles(void **state)
 	}
 	close(fd);
 	assert_int_equal(renameat(rootfd, "moving", rootfd, "sub/moved"), 0);
-	fd = handle__open(rootfd, hex);
+	fd = handle__open(rootfd, hex, O_DIRECTORY);
 	if (fd == -EPERM)
 		skip(); /* not root */
 	assert_true(fd >= 0);
 	assert_int_equal(fstat(fd, &b), 0);
 	assert_int_equal(a.st_ino, b.st_ino);
 	close(fd);
-	assert_int_equal(handle__open(rootfd, "1:zz"), -EINVAL);
-	assert_int_equal(handle__open(rootfd, "1:abc"), -EINVAL);
-	assert_int_equal(handle__open(rootfd, ""), -EINVAL);
+	assert_int_equal(handle__open(rootfd, "1:zz", O_DIRECTORY), -EINVAL);
+	assert_int_equal(handle__open(rootfd, "1:abc", O_DIRECTORY), -EINVAL);
+	assert_int_equal(handle__open(rootfd, "", O_DIRECTORY), -EINVAL);
 }
 
 int main(void)

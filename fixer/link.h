@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The link by which a writer gets into memory belongs to whoever owns the directory: he may rename
+ * it, move it to another directory, give it a second name or remove it. Only the last one means
+ * that the bytes behind it are not wanted any more.
+ */
+#ifndef FLATPAUSE_FIXER_LINK_H
+#define FLATPAUSE_FIXER_LINK_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#define LINK_DEPTH_MAX 8 /* directories below the guarded one that are searched */
+
+/* A name found: dirfd is the caller's of link__walk(), for the time of the call. */
+struct link_name {
+	int dirfd;
+	const char *dir; /* relative to the root that was searched; "." = the root itself */
+	const char *name;
+};
+
+typedef int (*link_fn)(const struct link_name *at, void *arg);
+
+/*
+ * Calls fn for each link to `target` in the tree below rootfd, on one file system and following no
+ * link; fn's non-zero ends it. 0, fn's value or -errno. Not said.
+ */
+int link__walk(int rootfd, const char *target, link_fn fn, void *arg);
+
+/* O_PATH descriptor of the link itself, which stays the same whatever it is called; -errno. */
+int link__open(int dirfd, const char *name);
+
+/* How many names the link has; 0 = it was removed. */
+unsigned int link__names(int linkfd);
+
+/*
+ * The directory and the name under which the link is found now: by what the kernel calls it, else
+ * by a search below rootfd. O_PATH descriptor of the directory, its path relative to rootfd in
+ * `dir`; -ENOENT where it is not in that tree.
+ */
+int link__find(int rootfd, int linkfd, const char *target, char dir[NAME_MAX + 1],
+	       char name[NAME_MAX + 1]);
+
+/* Gives the other names of the link below rootfd to the file (dirfd, name). How many, or -errno. */
+int link__give_all(int rootfd, const char *target, int dirfd, const char *name);
+
+/* What an exporter that was killed has left behind. */
+enum home {
+	HOME_LINKED,  /* the link stands: to be exported, from the beginning */
+	HOME_DURABLE, /* the file is there, whole, and nothing was written to memory since */
+	HOME_GONE,    /* neither: moved, removed, or another's file */
+};
+
+/*
+ * Brings (dirfd, name) into one of these states. `committed_ino` is the inode that was about to be
+ * renamed (0 = none), `memory` the memory copy: what was written to it behind the rename is not lost,
+ * the link comes back for it.
+ */
+enum home home__settle(int dirfd, const char *name, const char *target, uint64_t committed_ino,
+		       int memory);
+
+#endif

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "recover.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "beneath.h"
+#include "export.h"
+#include "guard.h"
+#include "link.h"
+
+static const char *text_of(json_t *file, const char *key)
+{
+	const char *text = json_string_value(json_object_get(file, key));
+
+	return text ? text : "";
+}
+
+static json_int_t int_of(json_t *file, const char *key)
+{
+	return json_integer_value(json_object_get(file, key));
+}
+
+static bool is_final(json_t *file)
+{
+	static const char *const finals[] = { "durable", "deleted by its owner", "on disk",
+					      "lost" };
+
+	for (size_t i = 0; i < sizeof(finals) / sizeof(finals[0]); i++)
+		if (!strcmp(text_of(file, "state"), finals[i]))
+			return true;
+	return false;
+}
+
+/* The snapshot directory, wherever it was moved to; -ESTALE where it was deleted. */
+static int open_snapshot(json_t *file, int rootfd)
+{
+	const char *handle = text_of(file, "handle");
+	struct stat st;
+	int fd;
+
+	if (rootfd < 0)
+		return -ESTALE;
+	if (!*handle)
+		return beneath__open(rootfd, text_of(file, "dir"), O_PATH | O_DIRECTORY, 0);
+	fd = handle__open(rootfd, handle, O_DIRECTORY);
+	if (fd >= 0 && (fstat(fd, &st) || !st.st_nlink)) {
+		close(fd);
+		return -ESTALE;
+	}
+	return fd;
+}
+
+static int fill(json_t *file, const char *tmp_dir, struct recovered *r)
+{
+	const char *planted = text_of(file, "planted_name");
+
+	*r = (struct recovered){ .dirfd = -1, .linkfd = -1, .memory = -1 };
+	r->n = (uint32_t)int_of(file, "n");
+	if (!*planted) /* of an earlier version, which followed no renames */
+		planted = text_of(file, "name");
+	if (!r->n || !name_ok(text_of(file, "name")) || !name_ok(planted))
+		return -EBADMSG;
+	snprintf(r->dir, sizeof(r->dir), "%s", text_of(file, "dir"));
+	snprintf(r->name, sizeof(r->name), "%s", text_of(file, "name"));
+	snprintf(r->memory_name, sizeof(r->memory_name), "%s", planted);
+	snprintf(r->target, sizeof(r->target), "%s/%u/%s", tmp_dir, r->n, planted);
+	return 0;
+}
+
+static int open_memory(struct recovered *r, int tmpfd)
+{
+	char path[NAME_MAX + 32];
+	int fd;
+
+	snprintf(path, sizeof(path), "%u/%s", r->n, r->memory_name);
+	fd = tmpfd < 0 ? -ENOENT : beneath__open(tmpfd, path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	r->memory = fd;
+	return 0;
+}
+
+/* Its link is not where it was: moved within the tree, moved out of it, or removed. */
+static void look_elsewhere(json_t *file, int rootfd, struct recovered *r)
+{
+	const char *handle = text_of(file, "link_handle");
+	int linkfd = *handle && rootfd >= 0 ? handle__open(rootfd, handle, O_NOFOLLOW) : -ESTALE;
+	int dirfd = rootfd < 0 ? -ENOENT
+			       : link__find(rootfd, linkfd < 0 ? -1 : linkfd, r->target, r->dir,
+					    r->name);
+
+	if (dirfd >= 0) {
+		if (r->dirfd >= 0)
+			close(r->dirfd);
+		r->dirfd = dirfd;
+		r->state = RECOVERED_LINKED;
+	} else if (linkfd >= 0 && link__names(linkfd)) {
+		r->state = RECOVERED_AWAY;
+	}
+	if (linkfd >= 0)
+		close(linkfd);
+}
+
+static bool has_content(const struct recovered *r)
+{
+	struct stat st;
+
+	return r->memory >= 0 && !fstat(r->memory, &st) && st.st_size;
+}
+
+/* Its exporter may have died before it came to the link's other names. */
+static int give_names(int rootfd, struct recovered *r)
+{
+	int cnt = link__give_all(rootfd, r->target, r->dirfd, r->name);
+
+	r->state = RECOVERED_DURABLE;
+	return cnt < 0 ? cnt : 0;
+}
+
+int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, struct recovered *r)
+{
+	enum home home = HOME_GONE;
+	int err = fill(file, tmp_dir, r);
+
+	if (err)
+		return err;
+	r->state = RECOVERED_DONE;
+	if (is_final(file))
+		return 0;
+	err = open_memory(r, tmpfd);
+	/* what is called durable keeps its memory until it was compared: it may have to come back */
+	if (err || (r->memory < 0 && !strcmp(text_of(file, "state"), "durable")))
+		return err;
+	r->dirfd = open_snapshot(file, rootfd);
+	if (r->dirfd < 0 && r->dirfd != -ESTALE && r->dirfd != -ENOENT) {
+		err = r->dirfd;
+		r->dirfd = -1;
+		recovered__close(r);
+		return err;
+	}
+	if (r->dirfd >= 0)
+		home = home__settle(r->dirfd, r->name, r->target,
+				    (uint64_t)int_of(file, "commit_ino"), r->memory);
+	if (home == HOME_LINKED)
+		r->state = RECOVERED_LINKED;
+	else if (home == HOME_DURABLE)
+		err = give_names(rootfd, r);
+	else if (home == HOME_GONE && has_content(r))
+		look_elsewhere(file, rootfd, r);
+	if (r->state == RECOVERED_LINKED && r->memory < 0)
+		r->state = int_of(file, "resumed_ns") ? RECOVERED_LOST : RECOVERED_NOTHING;
+	if (r->state == RECOVERED_LINKED)
+		r->linkfd = link__open(r->dirfd, r->name);
+	if (err)
+		recovered__close(r);
+	return err;
+}
+
+static void close_one(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void recovered__close(struct recovered *r)
+{
+	close_one(&r->dirfd);
+	close_one(&r->linkfd);
+	close_one(&r->memory);
+}
+
+static void sweep_dir(int tmpfd, const char *name)
+{
+	int fd = beneath__open(tmpfd, name, O_RDONLY | O_DIRECTORY, 0);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!d) {
+		close_one(&fd);
+		return;
+	}
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			unlinkat(fd, e->d_name, 0);
+	closedir(d);
+	unlinkat(tmpfd, name, AT_REMOVEDIR);
+}
+
+void recover__sweep(json_t *files, int tmpfd)
+{
+	int fd = tmpfd < 0 ? -1 : openat(tmpfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!d) {
+		close_one(&fd);
+		return;
+	}
+	while ((e = readdir(d)))
+		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' &&
+		    !json_object_get(files, e->d_name))
+			sweep_dir(tmpfd, e->d_name);
+	unlinkat(tmpfd, "probe", 0); /* of an `apply` that was killed */
+	closedir(d);
+}

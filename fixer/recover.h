@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What the journal says of a memory file, held against what is there: after kill -9, at any point. */
+#ifndef FLATPAUSE_FIXER_RECOVER_H
+#define FLATPAUSE_FIXER_RECOVER_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum recovered_state {
+	RECOVERED_LINKED,  /* in memory, its link stands: to be exported */
+	RECOVERED_DURABLE, /* on disk and synced, though its exporter died before it said so */
+	RECOVERED_DONE, /* said to be durable before, or removed by its owner: its memory may go */
+	RECOVERED_AWAY, /* in memory, its link is outside the directory: nobody may touch it */
+	RECOVERED_LOST, /* was written, never durable, and its memory is gone */
+	RECOVERED_NOTHING, /* the same, but nobody is known to have written to it */
+};
+
+struct recovered {
+	enum recovered_state state;
+	uint32_t n;
+	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
+	char memory_name[NAME_MAX + 1];
+	char target[NAME_MAX + 160];
+	int dirfd;  /* O_PATH of the directory of the link; -1 */
+	int linkfd; /* O_PATH of the link; -1 */
+	int memory; /* O_RDONLY; -1 */
+};
+
+/*
+ * `file`: the fields of its records; rootfd: the guarded directory, tmpfd: where the memory files
+ * are (-1 = gone), tmp_dir: its path. Undoes half an export. 0, and recovered__close() is due;
+ * -EBADMSG where the record makes no sense, -errno. Not said.
+ */
+int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, struct recovered *r);
+void recovered__close(struct recovered *r);
+
+/* Removes what a guard had made below tmpfd and not written down yet: nobody has been told of it. */
+void recover__sweep(json_t *files, int tmpfd);
+
+#endif

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * A guard that was killed left its memory files on the tmpfs under their names, and a journal. The
+ * next one takes both over: what was in memory is exported, what is lost is named.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../user/log.h"
+#include "beneath.h"
+#include "guard.h"
+#include "recover.h"
+
+int resume__conf(struct fix_conf *conf, const struct state *s)
+{
+	const struct fix_conf *old = &s->conf;
+
+	if (old->mitigation != MITIGATION_MEMFD || conf->mitigation != MITIGATION_MEMFD ||
+	    strcmp(old->match, conf->match) != 0 || old->fsid != conf->fsid)
+		return log_err(-EEXIST,
+			       "%s is tuned already, or a guard of it (%s, --match '%s') ended "
+			       "without clean-up; run `flatpause fix revert %s` first",
+			       conf->dir, mitigation_name(old->mitigation), old->match, conf->dir);
+	memcpy(conf->id, old->id, sizeof(conf->id));
+	memcpy(conf->tmp_dir, old->tmp_dir, sizeof(conf->tmp_dir));
+	log_info("going on where the guard of %s left off (pid %d is gone)", conf->dir, s->pid);
+	return 0;
+}
+
+static void record_end(struct guard *g, const struct recovered *r, const char *state)
+{
+	journal__append(&g->journal, REC_FILE,
+			json_pack("{s:I, s:s}", "n", (json_int_t)r->n, "state", state), 0);
+	if (r->memory >= 0)
+		keeper__drop_memory(g->tmpfd, r->n, r->memory_name);
+}
+
+/* Its writer may have closed it while nobody watched; the lease will tell whether it has not. */
+static int take_over(struct guard *g, struct recovered *r)
+{
+	struct stat st;
+	struct held *h = NULL;
+
+	for (int i = 0; !h && i < GUARD_HELD_MAX; i++)
+		if (!g->held[i].n)
+			h = &g->held[i];
+	if (!h)
+		return log_err(-ENOSPC, "too many files wait for their export in %s",
+			       g->conf.tmp_dir);
+	*h = (struct held){ .n = r->n, .dirfd = r->dirfd, .linkfd = r->linkfd, .linked = true };
+	memcpy(h->name, r->name, sizeof(h->name));
+	memcpy(h->dir, r->dir, sizeof(h->dir));
+	memcpy(h->target, r->target, sizeof(h->target));
+	r->dirfd = r->linkfd = -1;
+	if (!fstat(r->memory, &st)) {
+		h->reserved_bytes = (uint64_t)st.st_blocks * 512;
+		g->used_bytes += h->reserved_bytes;
+		/* nothing in it: its writer is still to come, and its close will be seen */
+		h->closed_ns = st.st_size ? now_ns() : 0;
+	}
+	return 0;
+}
+
+static int resume_one(struct guard *g, json_t *file)
+{
+	char sub[24];
+	struct recovered r;
+	int err = recover__file(file, g->dirfd, g->tmpfd, g->conf.tmp_dir, &r);
+
+	if (err)
+		return err == -EBADMSG ? 0 : log_err(err, "cannot take over %s/%s", r.dir, r.name);
+	if (r.n > g->next_n)
+		g->next_n = r.n;
+	snprintf(sub, sizeof(sub), "%u", r.n);
+	if (r.state == RECOVERED_LINKED) {
+		watch__mark_memory_dir(g, g->tmpfd, sub);
+		err = take_over(g, &r);
+	} else if (r.state == RECOVERED_LOST || r.state == RECOVERED_NOTHING) {
+		guard__note(g, "LOST: %s/%s was never durable and its memory is gone%s", r.dir,
+			    r.name,
+			    r.state == RECOVERED_LOST ? "" : " (if anything had been written)");
+		unlinkat(r.dirfd, r.name, 0);
+		record_end(g, &r, "lost");
+	} else if (r.state == RECOVERED_AWAY) {
+		guard__note(g, "%s/%s: its link was moved out of %s; %s is kept", r.dir, r.name,
+			    g->conf.dir, r.target);
+	} else if (r.state == RECOVERED_DURABLE) {
+		record_end(g, &r, "durable");
+	} else if (faccessat(g->tmpfd, sub, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		keeper__drop_memory(g->tmpfd, r.n, r.memory_name);
+	}
+	recovered__close(&r);
+	return err;
+}
+
+int resume__held(struct guard *g)
+{
+	struct state s = { 0 };
+	const char *key;
+	json_t *file;
+	int err = state__load(g->journal.fd, g->conf.dir, &s);
+
+	json_object_foreach (s.files, key, file) {
+		if (!err)
+			err = resume_one(g, file);
+	}
+	if (!err)
+		recover__sweep(s.files, g->tmpfd);
+	state__free(&s);
+	return err;
+}
