@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../user/clock.h"
 #include "../user/log.h"
 #include "beneath.h"
 #include "guard.h"
