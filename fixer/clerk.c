@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The clerk: looks at what became of the extents at the first write, at fsync and at close, and
- * writes it down. Of ordinary priority: nobody waits for it.
+ * writes it down. Nobody waits for it.
  */
 #include <errno.h>
 #include <stdio.h>

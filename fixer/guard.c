@@ -23,6 +23,7 @@
 #include "../user/log.h"
 #include "beneath.h"
 #include "kernel.h"
+#include "lock.h"
 #include "prealloc.h"
 
 void guard__wake(struct guard *g)
@@ -245,6 +246,7 @@ static int start_threads(struct guard *g)
 		sync_watch__start(g);
 	hurry(g->planter.thread);
 	hurry(g->hand.thread);
+	hurry(g->clerk.thread); /* it shares the group's own lock, in the kernel, with the watch */
 	hurry(pthread_self());
 	return 0;
 }
@@ -260,8 +262,8 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 	g->fan = g->inotify = g->wake = g->sigfd = g->dirfd = g->hiddenfd = g->tmpfd = -1;
 	g->lease.fd = -1;
 	g->self = getpid();
-	pthread_mutex_init(&g->lock, NULL);
-	pthread_mutex_init(&g->lease.lock, NULL);
+	urgent_lock__init(&g->lock);
+	urgent_lock__init(&g->lease.lock);
 	pthread_cond_init(&g->lease.broken_cond, NULL);
 	writers__init(&g->writers);
 	err = journal__continue(&g->journal, journal_fd, seq, end);

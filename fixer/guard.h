@@ -5,7 +5,7 @@
  *   watch    (events.c, answer.c)  answers the kernel; never touches a file system, never waits
  *   planter  (plant.c)  puts a spare or a link into a new directory before the writer gets there
  *   hand     (hand.c)   allocates while an answer waits, or behind it
- *   clerk    (clerk.c)  looks at extents and writes down what became of them; in no hurry
+ *   clerk    (clerk.c)  looks at extents and writes down what became of them; nobody waits for it
  *   closer   (hand.c)   lets go of descriptors: on ext4 that can mean writing a whole file out
  *   keeper   (keeper.c) makes the next spare, exports what is in memory; yields to writers
  *

@@ -7,6 +7,7 @@
 
 #include "../user/clock.h"
 #include "guard.h"
+#include "lock.h"
 
 struct jobs_arg {
 	struct jobs *q;
@@ -51,7 +52,7 @@ int jobs__start(struct jobs *q, struct guard *g, job_fn fn)
 	if (!arg)
 		return -ENOMEM;
 	*arg = (struct jobs_arg){ q, g, fn };
-	pthread_mutex_init(&q->lock, NULL);
+	urgent_lock__init(&q->lock);
 	pthread_cond_init(&q->more, NULL);
 	err = pthread_create(&q->thread, NULL, run_jobs, arg);
 	if (err) {

@@ -10,6 +10,7 @@
 
 #include "../user/clock.h"
 #include "beneath.h"
+#include "lock.h"
 
 #define SETTLE_NS \
 	50000000ull /* an open that shows in no fdinfo by then was given up or passed on */
@@ -17,7 +18,7 @@
 void writers__init(struct writers *w)
 {
 	memset(w, 0, sizeof(*w));
-	pthread_mutex_init(&w->lock, NULL);
+	urgent_lock__init(&w->lock);
 }
 
 void writers__opened(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino)
