@@ -115,24 +115,31 @@ static int add_hit(struct round_window *r, const char *frame, const char *cause,
 	return 0;
 }
 
-/* The kernel gives no stack of a thread that is on a CPU, or about to be. */
-static int poll_thread(struct analysis *a, struct round_window *r, const struct thread *t,
-		       uint64_t tick, bool passive)
+/* Polls at multiples of POLL_NS in [lo, hi): counted, not walked, as a window may be years long. */
+static uint64_t polls_in(uint64_t lo, uint64_t hi)
 {
-	struct pieces it;
-	struct piece p;
+	return hi / POLL_NS + (hi % POLL_NS > 0) - lo / POLL_NS - (lo % POLL_NS > 0);
+}
 
-	pieces__begin(&it, &a->tl, t, tick, tick + 1);
-	if (!pieces__next(&it, &p) || p.kind == SEG_NONE || p.kind == SEG_UNKNOWN)
-		r->empty[EMPTY_UNKNOWN]++;
-	else if (p.kind == SEG_RUN)
-		r->empty[p.in_kernel ? EMPTY_KERNEL : EMPTY_USER]++;
-	else if (p.kind == SEG_RUNNABLE)
-		r->empty[EMPTY_RUNNABLE]++;
-	else if (!p.seg || p.seg->kstack == STACK_NONE)
-		r->empty[EMPTY_UNKNOWN]++;
+/* The kernel gives no stack of a thread that is on a CPU, or about to be. */
+static int poll_piece(struct analysis *a, struct round_window *r, const struct thread *t,
+		      const struct piece *p, bool passive)
+{
+	uint64_t polls = polls_in(p->begin, p->end);
+
+	if (!polls)
+		return 0;
+	if (p->kind == SEG_NONE || p->kind == SEG_UNKNOWN)
+		r->empty[EMPTY_UNKNOWN] += polls;
+	else if (p->kind == SEG_RUN)
+		r->empty[p->in_kernel ? EMPTY_KERNEL : EMPTY_USER] += polls;
+	else if (p->kind == SEG_RUNNABLE)
+		r->empty[EMPTY_RUNNABLE] += polls;
+	else if (!p->seg || p->seg->kstack == STACK_NONE)
+		r->empty[EMPTY_UNKNOWN] += polls;
 	else
-		return add_hit(r, thread_states__frame(a, &p), name_blocked(a, t, &p), 1, passive);
+		return add_hit(r, thread_states__frame(a, p), name_blocked(a, t, p), polls,
+			       passive ? polls : 0);
 	return 0;
 }
 
@@ -144,19 +151,21 @@ static bool is_passive(const struct analysis *a, uint32_t w, const struct thread
 static int poll_process(struct analysis *a, struct round_window *r, uint32_t w)
 {
 	const struct window *win = WINDOW(a, w);
-	uint64_t tick = (win->begin_ns + POLL_NS - 1) / POLL_NS * POLL_NS;
+	const struct thread *t;
 
-	for (; tick < win->end_ns; tick += POLL_NS) {
-		const struct thread *t;
+	r->ticks += polls_in(win->begin_ns, win->end_ns);
+	DL_FOREACH (a->tl.threads, t) {
+		uint64_t lo = t->born_ns > win->begin_ns ? t->born_ns : win->begin_ns;
+		uint64_t hi = t->dead_ns < win->end_ns ? t->dead_ns : win->end_ns;
+		struct pieces it;
+		struct piece p;
 
-		r->ticks++;
-		DL_FOREACH (a->tl.threads, t) {
-			if (!t->target || t->tgid != r->tgid || t->born_ns > tick ||
-			    t->dead_ns <= tick)
-				continue;
-			if (poll_thread(a, r, t, tick, is_passive(a, w, t)))
+		if (!t->target || t->tgid != r->tgid || lo >= hi)
+			continue;
+		pieces__begin(&it, &a->tl, t, lo, hi);
+		while (pieces__next(&it, &p))
+			if (poll_piece(a, r, t, &p, is_passive(a, w, t)))
 				return -ENOMEM;
-		}
 	}
 	return 0;
 }

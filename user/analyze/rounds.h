@@ -35,7 +35,7 @@ struct round_window {
 	struct round_call calls[FP_SYS_END];
 	uint64_t main_ns, main_user_ns, main_asleep_ns;
 	/* its threads at the ticks of a poll */
-	uint32_t ticks;
+	uint64_t ticks;
 	struct vec polls; /* struct round_poll */
 	uint64_t empty[EMPTIES];
 	/* samples of its threads */

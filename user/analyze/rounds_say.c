@@ -293,9 +293,10 @@ static int say_polls(struct story *s, uint64_t all)
 			   (unsigned long long)p->passive, (unsigned long long)p->hits, p->frame);
 	else
 		story__say(s, &s->round->why,
-			   "%u polls see %u moments of the pause, %.0f %% of all stacks in %s; who "
-			   "waits for whom is in none of them",
-			   r->ticks, r->ticks, percent_of(p->hits, all), p->frame);
+			   "%llu polls see %llu moments of the pause, %.0f %% of all stacks in %s; "
+			   "who waits for whom is in none of them",
+			   (unsigned long long)r->ticks, (unsigned long long)r->ticks,
+			   percent_of(p->hits, all), p->frame);
 	return story__conclude(s, futex ? "futex.contended" : p->cause);
 }
 
@@ -307,10 +308,10 @@ static int tell_polls(struct story *s)
 
 	if (!err)
 		err = finding_setf(&s->round->method,
-				   "/proc/%u/task/*/stack every %llu ms: %u polls of up to %u "
+				   "/proc/%u/task/*/stack every %llu ms: %llu polls of up to %u "
 				   "thread%s",
-				   r->tgid, POLL_NS / 1000000, r->ticks, r->threads,
-				   r->threads == 1 ? "" : "s");
+				   r->tgid, POLL_NS / 1000000, (unsigned long long)r->ticks,
+				   r->threads, r->threads == 1 ? "" : "s");
 	if (err)
 		return err;
 	if (vec__cnt(&r->polls))

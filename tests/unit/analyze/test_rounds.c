@@ -93,7 +93,7 @@ static void samples_miss_what_sleeps(void **state)
 	assert_int_equal(row_of(r, "serialize")->count, 1);
 	assert_string_equal(r->cause, "user.cpu");
 	assert_false(r->agrees);
-	assert_non_null(strstr(r->why, "1 sample stand"));
+	assert_non_null(strstr(r->why, "1 sample stands"));
 	findings__free(f);
 	tb__free(b);
 }
@@ -177,6 +177,36 @@ static void rounds_that_are_right_agree(void **state)
 	tb__free(b);
 }
 
+/* As damage makes it: the polls of a century are not made one by one. */
+static void a_window_may_be_a_century_long(void **state)
+{
+	const uint64_t century = 3155760000ull * SECOND, polls = century / (30 * TB_MS);
+	struct trace_builder *b = tb__open(NULL, 1);
+	const struct finding_round *r;
+	char said[64];
+	struct findings *f;
+
+	tb_thread(b, 10, 10, "vmm", FP_TASK_TARGET);
+	tb_at(b, 0);
+	tb_mark(b, REC_MARK_BEGIN, "");
+	tb_at(b, 10 * TB_MS);
+	tb_preempt(b, 0, 10);
+	tb_at(b, 20 * TB_MS);
+	tb_block(b, 10, TB_UNINTERRUPTIBLE);
+	tb_at(b, century);
+	tb_resume(b, 10, WBT_SLEEP, 0);
+	tb_mark(b, REC_MARK_END, "");
+	f = diagnose(b, "mark");
+	r = round_of(f, "stack poll");
+	/* the clock of the trace begins at no multiple of 30 ms */
+	assert_in_range(row_of(r, "rq_qos_wait")->count, polls - 1, polls + 1);
+	snprintf(said, sizeof(said), " %llu",
+		 (unsigned long long)(row_of(r, "rq_qos_wait")->count / 100));
+	assert_non_null(strstr(r->method, said));
+	findings__free(f);
+	tb__free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +216,7 @@ int main(void)
 		cmocka_unit_test(samples_miss_what_sleeps),
 		cmocka_unit_test(the_ledger_is_the_verdict),
 		cmocka_unit_test(only_slow_windows_are_looked_at),
+		cmocka_unit_test(a_window_may_be_a_century_long),
 		cmocka_unit_test(rounds_that_are_right_agree),
 	};
 
