@@ -426,6 +426,15 @@ static __always_inline void span_end(u32 op, u64 value)
 	s->of[op].begin_ns = 0;
 }
 
+/* Forgets what span_begin began. */
+static __always_inline void span_drop(u32 op)
+{
+	struct spans *s = bpf_task_storage_get(&spans, bpf_get_current_task_btf(), 0, 0);
+
+	if (s && op < FP_SPAN_END)
+		s->of[op].begin_ns = 0;
+}
+
 static __always_inline u32 span_value(u32 op)
 {
 	struct spans *s = bpf_task_storage_get(&spans, bpf_get_current_task_btf(), 0, 0);

@@ -158,6 +158,7 @@ struct task_struct {
 	u32 tgid;
 	struct sched_entity se;
 	struct task_group *sched_task_group;
+	unsigned long nvcsw;
 	char comm[16];
 	struct files_struct *files;
 	struct sched_info sched_info;

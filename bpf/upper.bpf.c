@@ -5,17 +5,21 @@
  */
 #include "common.bpf.h"
 
+/* Asked for each request of everybody, and hardly ever waited for: a sleep of ours tells. */
 SEC("?fentry/wbt_wait")
 int BPF_PROG(wbt_wait_entry, struct rq_qos *rqos, struct bio *bio)
 {
-	span_begin(FP_SPAN_WBT_WAIT, 0, bio_dev(bio), 0);
+	span_begin(FP_SPAN_WBT_WAIT, 0, bio_dev(bio), bpf_get_current_task_btf()->nvcsw);
 	return 0;
 }
 
 SEC("?fexit/wbt_wait")
 int BPF_PROG(wbt_wait_exit)
 {
-	span_end(FP_SPAN_WBT_WAIT, 0);
+	if (span_value(FP_SPAN_WBT_WAIT) == (u32)bpf_get_current_task_btf()->nvcsw)
+		span_drop(FP_SPAN_WBT_WAIT);
+	else
+		span_end(FP_SPAN_WBT_WAIT, 0);
 	return 0;
 }
 
