@@ -102,13 +102,25 @@ static bool try_sampling(char *detail, size_t size)
 	return true;
 }
 
-/* Hidden addresses read as 0. */
+/* Hidden addresses read as 0; so do those of the first per-CPU variables, which come first. */
+static bool kallsyms_visible(void)
+{
+	FILE *f = fopen("/proc/kallsyms", "re");
+	bool visible = false;
+	char line[512];
+
+	while (f && !visible && fgets(line, sizeof(line), f))
+		visible = strtoull(line, NULL, 16) != 0;
+	if (f)
+		fclose(f);
+	return visible;
+}
+
 static bool try_kallsyms(char *detail, size_t size)
 {
 	char text[32];
 
-	if (read_text("", text, sizeof(text), "/proc/kallsyms") > 16 &&
-	    strncmp(text, "0000000000000000", 16) != 0)
+	if (kallsyms_visible())
 		return true;
 	if (read_text("", text, sizeof(text), "/proc/sys/kernel/kptr_restrict") > 0)
 		snprintf(detail, size, "addresses are hidden (kptr_restrict %.4s)", text);
