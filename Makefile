@@ -75,6 +75,7 @@ LAB_SHARED  := $(sort $(wildcard tests/lab/lib/*.c)) $(FIXER_SHARED)
 # One program: what pauses and what disturbs it, for the faults that are made on purpose.
 FAULT_SRCS  := $(sort $(wildcard tests/faults/load/*.c))
 BENCH_SRCS  := $(sort $(wildcard tests/bench/*.c))
+VM_SRCS     := $(sort $(wildcard tests/vm/*.c))
 LIVE_SRCS   := $(sort $(wildcard tests/live/live_*.c))
 LIVE_HELPER_SRCS := $(sort $(filter-out $(LIVE_SRCS),$(wildcard tests/live/*.c)))
 HELPER_SRCS := $(sort $(filter-out $(UNIT_SRCS),$(wildcard tests/unit/*.c)))
@@ -87,6 +88,7 @@ FUZZ_BINS  := $(patsubst %.c,$(O)/%,$(FUZZ_SRCS))
 SIM_BINS   := $(patsubst %.c,$(O)/%,$(SIM_TEST_SRCS))
 LAB_BINS   := $(patsubst tests/lab/%.c,$(O)/lab/%,$(LAB_SRCS))
 BENCH_BINS := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRCS))
+VM_BINS    := $(patsubst tests/vm/%.c,$(O)/vm/%,$(VM_SRCS))
 LIVE_BINS  := $(patsubst tests/live/%.c,$(O)/live/%,$(LIVE_SRCS))
 
 .DELETE_ON_ERROR:
@@ -125,7 +127,7 @@ bench: ## print every figure that the README quotes (root; not a test)
 	$(Q)tests/bench/run.sh $(O)
 
 tools: $(LAB_BINS) $(O)/faults/faultload
-tests: $(UNIT_BINS) $(FUZZ_BINS) $(SIM_BINS) $(BENCH_BINS) $(LIVE_BINS)
+tests: $(UNIT_BINS) $(FUZZ_BINS) $(SIM_BINS) $(BENCH_BINS) $(LIVE_BINS) $(VM_BINS)
 
 format: ## apply .clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
@@ -224,6 +226,11 @@ $(O)/bench/trace_speed: $(call obj,$(wildcard tests/unit/trace_builder*.c))
 $(O)/bench/gate_power: $(O)/tests/unit/curve_tables.o
 
 $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libflatpause.a
+	$(Q)mkdir -p $(@D)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS)
+
+$(O)/vm/%: $(O)/tests/vm/%.o $(O)/libflatpause.a
 	$(Q)mkdir -p $(@D)
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS)

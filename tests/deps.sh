@@ -7,7 +7,8 @@ set -euo pipefail
 build=(gcc make clang llvm bpftool pkg-config libbpf-dev libelf-dev zlib1g-dev libjansson-dev
 	libiberty-dev uthash-dev)
 lab=(nbdkit libnbd-bin fuse3 e2fsprogs util-linux mount jq)
-check=(libcmocka-dev clang-format chromium libxml2-utils python3-jsonschema)
+check=(libcmocka-dev clang-format chromium libxml2-utils python3-jsonschema qemu-system-x86 busybox-static
+	kmod cpio xz-utils)
 bench=(libbpf-tools bpftrace time jq)
 
 wanted=()
