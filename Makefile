@@ -225,6 +225,11 @@ $(O)/faults/faultload: $(call obj,$(FAULT_SRCS) user/log.c)
 $(O)/bench/trace_speed: $(call obj,$(wildcard tests/unit/trace_builder*.c))
 $(O)/bench/gate_power: $(O)/tests/unit/curve_tables.o
 
+$(O)/bench/export_speed: $(O)/tests/bench/export_speed.o $(O)/libfixer.a
+	$(Q)mkdir -p $(@D)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS)
+
 $(O)/bench/%: $(O)/tests/bench/%.o $(O)/libflatpause.a
 	$(Q)mkdir -p $(@D)
 	$(call msg,LINK,$@)

@@ -7,7 +7,7 @@
 
 #include "../user/log.h"
 
-/* ---- in place, and by the thread ---- */
+/* ---- by blocking calls: in place, or in the thread ---- */
 
 static int write_step(struct sink *s, const struct step *step, int err)
 {
@@ -98,6 +98,12 @@ static void land_one(struct sink *s)
 		s->err = err;
 }
 
+static void land_all(struct sink *s)
+{
+	while (s->flying_cnt)
+		land_one(s);
+}
+
 static char *slot_uring(struct sink *s)
 {
 	char *slot = pool__try_take(s->pool);
@@ -114,16 +120,11 @@ static char *slot_uring(struct sink *s)
 static int put_uring(struct sink *s, const struct step *step)
 {
 	uint64_t id = 0;
-	int err = s->err;
+	int err;
 
-	if (!err && s->target->way != WAY_DIRECT) {
-		s->err = write_step(s, step, 0);
-		return s->err;
-	}
-	if (!err)
-		err = s->gate(s->gate_arg, step);
 	while (s->in_air[id])
 		id++;
+	err = s->err ? s->err : s->gate(s->gate_arg, step);
 	if (!err)
 		err = uring__write(&s->uring, s->target->dst, step->buf, step->padded, step->off,
 				   id);
@@ -150,33 +151,28 @@ int sink__init(struct sink *s, enum sink_kind kind, struct pool *pool)
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->more, NULL);
 	pthread_cond_init(&s->idle, NULL);
-	if (s->kind == SINK_URING) {
-		err = uring__init(&s->uring, POOL_SLOTS);
-		if (err) {
-			log_warn("no io_uring here (%s): exports use blocking calls",
-				 strerror(-err));
-			s->kind = SINK_THREAD;
-			err = 0;
-		}
+	if (kind == SINK_URING)
+		err = uring__init(&s->uring, SINK_IN_AIR);
+	if (err) {
+		log_verbose("no io_uring here (%s): exports use blocking calls", strerror(-err));
+		s->kind = SINK_THREAD;
 	}
-	if (s->kind == SINK_THREAD)
-		err = -pthread_create(&s->thread, NULL, write_steps, s);
+	err = kind == SINK_INLINE ? 0 : -pthread_create(&s->thread, NULL, write_steps, s);
 	if (err)
-		s->kind = SINK_INLINE;
+		uring__destroy(&s->uring);
 	return err;
 }
 
 void sink__destroy(struct sink *s)
 {
-	if (s->kind == SINK_THREAD) {
+	if (s->kind != SINK_INLINE) {
 		pthread_mutex_lock(&s->lock);
 		s->stop = true;
 		pthread_cond_signal(&s->more);
 		pthread_mutex_unlock(&s->lock);
 		pthread_join(s->thread, NULL);
 	}
-	if (s->uring.fd >= 0)
-		uring__destroy(&s->uring);
+	uring__destroy(&s->uring);
 	pthread_cond_destroy(&s->more);
 	pthread_cond_destroy(&s->idle);
 	pthread_mutex_destroy(&s->lock);
@@ -197,27 +193,25 @@ char *sink__slot(struct sink *s)
 
 int sink__put(struct sink *s, const struct step *step)
 {
-	switch (s->kind) {
-	case SINK_THREAD:
-		return put_queue(s, step);
-	case SINK_URING:
+	if (s->kind == SINK_INLINE)
+		return s->err = write_step(s, step, s->err);
+	while (s->flying_cnt == SINK_IN_AIR)
+		land_one(s);
+	if (s->kind == SINK_URING && s->target->way == WAY_DIRECT)
 		return put_uring(s, step);
-	case SINK_INLINE:
-		break;
-	}
-	return s->err = write_step(s, step, s->err);
+	land_all(s); /* the thread is alone with the file from here on */
+	return put_queue(s, step);
 }
 
 int sink__end(struct sink *s)
 {
-	if (s->kind == SINK_THREAD) {
+	if (s->kind != SINK_INLINE) {
 		pthread_mutex_lock(&s->lock);
 		while (s->cnt || s->busy)
 			pthread_cond_wait(&s->idle, &s->lock);
 		pthread_mutex_unlock(&s->lock);
 	}
-	while (s->flying_cnt)
-		land_one(s);
+	land_all(s);
 	s->target = NULL;
 	return s->err;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Where filled slots go: one is summed while another is written. By a thread that makes blocking
- * calls (never more than one step of ours is queued on the device), by io_uring, or in place.
+ * Where filled slots go: one is summed while others are written. By io_uring, which is faster where
+ * we measured; by a thread that makes blocking calls, where io_uring is refused or the file is not
+ * written by O_DIRECT; or in place, one after the other.
  */
 #ifndef FLATPAUSE_EXPORT_SINK_H
 #define FLATPAUSE_EXPORT_SINK_H
@@ -13,7 +14,10 @@
 #include "pool.h"
 #include "uring.h"
 
-enum sink_kind { SINK_THREAD = 0, SINK_URING, SINK_INLINE };
+enum sink_kind { SINK_URING = 0, SINK_THREAD, SINK_INLINE };
+
+/* So many steps of ours are queued on the device at most when a window opens. */
+#define SINK_IN_AIR 2
 
 /* Called before each step is issued, by whoever issues it: 0, or the error that ends the file. */
 typedef int (*gate_fn)(void *arg, const struct step *s);
@@ -34,8 +38,8 @@ struct sink {
 	bool busy, stop;
 
 	struct uring uring;
-	struct step flying[POOL_SLOTS];
-	bool in_air[POOL_SLOTS];
+	struct step flying[SINK_IN_AIR];
+	bool in_air[SINK_IN_AIR];
 	uint32_t flying_cnt;
 };
 

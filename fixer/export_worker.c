@@ -12,11 +12,11 @@
 int export__mode_from(const char *text, enum way *wanted, enum sink_kind *sink)
 {
 	*wanted = WAY_BEST;
-	*sink = SINK_THREAD;
+	*sink = SINK_URING;
 	if (!text || !*text)
 		return 0;
-	if (!strcmp(text, "uring")) {
-		*sink = SINK_URING;
+	if (!strcmp(text, "blocking")) {
+		*sink = SINK_THREAD;
 		return 0;
 	}
 	if (!strcmp(text, "inline")) {
@@ -27,7 +27,7 @@ int export__mode_from(const char *text, enum way *wanted, enum sink_kind *sink)
 		if (strcmp(text, way_name(w)) != 0)
 			continue;
 		*wanted = w;
-		*sink = w == WAY_PLAIN ? SINK_INLINE : SINK_THREAD;
+		*sink = w == WAY_PLAIN ? SINK_INLINE : SINK_URING;
 		return 0;
 	}
 	return -EINVAL;
@@ -43,7 +43,7 @@ int export__check_mode(void)
 		return 0;
 	return log_err(-EINVAL,
 		       MODE_VARIABLE "=%s: takes plain, direct, dontcache, window, "
-				     "copy_file_range, sendfile, splice, uring or inline",
+				     "copy_file_range, sendfile, splice, blocking or inline",
 		       mode);
 }
 

@@ -17,7 +17,8 @@ struct export_worker {
 
 /*
  * FLATPAUSE_EXPORT: NULL or "" the fastest that the file systems allow; "plain" write and fsync and
- * nothing else (the kill switch); "inline", "uring" by whom; or the name of a way. -EINVAL: none.
+ * nothing else (the kill switch); "blocking" and "inline" without
+ * io_uring; or the name of a way. -EINVAL: none.
  */
 int export__mode_from(const char *text, enum way *wanted, enum sink_kind *sink);
 

@@ -29,6 +29,7 @@
 #include "journal.h"
 #include "prealloc.h"
 #include "state.h"
+#include "window.h"
 #include "writers.h"
 
 #define GUARD_ANSWER_NS	  2000000ull /* an answer goes out within this, whatever happens */
@@ -210,6 +211,7 @@ struct guard {
 
 	struct writers writers;
 	struct sync_watch sync;
+	struct window window; /* the keeper's */
 	struct lease lease;
 	struct export_worker *exporter; /* the keeper's; NULL = none yet */
 	struct export_counters *counters;

@@ -38,11 +38,20 @@ static bool is_cancelled(void *arg)
 	return broken || atomic_load(&g->quit);
 }
 
+/* Ours is known by its writers, and said to the guards of other directories on the disk. */
+static bool window_is_open(struct guard *g)
+{
+	bool ours = writers__busy(&g->writers);
+
+	window__hold(&g->window, ours);
+	return ours || window__is_open(&g->window);
+}
+
 static void give_way(void *arg)
 {
 	struct guard *g = arg;
 
-	while (!is_cancelled(g) && writers__busy(&g->writers))
+	while (!is_cancelled(g) && window_is_open(g))
 		nap(1000000);
 }
 
@@ -80,7 +89,7 @@ static void make_spare(struct guard *g)
 	if (g->spare_bytes || g->spares_useless || g->conf.no_plant || now < g->spare_retry_ns)
 		want = 0;
 	pthread_mutex_unlock(&g->lock);
-	if (!want || writers__busy(&g->writers))
+	if (!want)
 		return;
 	err = spare__make(g->hiddenfd, "spare", want, p.mode, p.uid, p.gid);
 	if (!err && fstatat(g->hiddenfd, "spare", &st, AT_SYMLINK_NOFOLLOW))
@@ -495,20 +504,21 @@ static void *keep(void *arg)
 	struct guard *g = arg;
 
 	while (!atomic_load(&g->quit)) {
+		bool open = window_is_open(g);
 		int slot = -1;
 
-		if (g->conf.mitigation != MITIGATION_MEMFD) {
+		if (g->conf.mitigation == MITIGATION_MEMFD) {
+			slot = has_exporter(g) ? next_export(g) : -1;
+		} else if (!open) {
 			look_at_size(g);
 			make_spare(g);
-		} else if (has_exporter(g)) {
-			slot = next_export(g);
 		}
 		if (slot >= 0) {
 			account(g, &g->held[slot]);
 			give_way(g);
 			export_one(g, slot);
 		} else {
-			if (g->conf.mitigation == MITIGATION_MEMFD)
+			if (g->conf.mitigation == MITIGATION_MEMFD && !open)
 				reserve__fill(g);
 			nap(10000000);
 		}
@@ -522,18 +532,24 @@ int keeper__start(struct guard *g)
 {
 	int err = export_counters__share(&g->counters);
 
+	if (!err)
+		err = window__init(&g->window, g->conf.dev);
 	if (err)
 		return err;
-	err = pthread_create(&g->keeper, NULL, keep, g);
+	err = -pthread_create(&g->keeper, NULL, keep, g);
 	g->keeper_running = !err;
-	return -err;
+	if (err)
+		window__close(&g->window);
+	return err;
 }
 
 void keeper__stop(struct guard *g)
 {
 	atomic_store(&g->quit, true);
-	if (g->keeper_running)
+	if (g->keeper_running) {
 		pthread_join(g->keeper, NULL);
+		window__close(&g->window);
+	}
 	g->keeper_running = false;
 	reserve__let_go(g);
 }

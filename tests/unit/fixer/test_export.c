@@ -159,7 +159,7 @@ static int long_source(void)
 static void every_way_writes_the_same(void **state)
 {
 	static const char *const modes[] = { "direct",		"dontcache", "window", "plain",
-					     "copy_file_range", "sendfile",  "splice", "uring",
+					     "copy_file_range", "sendfile",  "splice", "blocking",
 					     "inline",		"" };
 	struct export_result r;
 	int src = long_source();
@@ -246,7 +246,7 @@ static void count_call(void *arg)
 /* Before every write of a slot the device is asked for; nothing goes out between two askings. */
 static void it_asks_before_each_write(void **state)
 {
-	static const char *const modes[] = { "direct", "uring", "plain", "splice" };
+	static const char *const modes[] = { "direct", "blocking", "plain", "splice" };
 	atomic_int calls;
 	struct export_hooks hooks = { .yield = count_call, .arg = &calls };
 	struct export_result r;
