@@ -123,7 +123,7 @@ static int fill_conf(struct fix_conf *conf, const struct apply_cfg *cfg)
 	conf->mitigation = cfg->mitigation
 				   ? mitigation_from(cfg->mitigation, strlen(cfg->mitigation))
 				   : MITIGATION_NONE;
-	if (conf->mitigation == MITIGATION_NONE)
+	if (conf->mitigation == MITIGATION_NONE || conf->mitigation == MITIGATION_HELD)
 		return usage_err("--mitigation takes fallocate, memfd or tune");
 	if (check_tune(conf->mitigation, cfg))
 		return -EINVAL;

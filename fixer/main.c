@@ -20,6 +20,8 @@ static const struct verb verbs[] = {
 	  fix_prealloc },
 	{ "guard", "meet VMMs that cannot be changed: allocate as they create their files",
 	  fix_guard },
+	{ "memfd", "memory first, disk after: one file for those who can be told, or directories",
+	  fix_memfd },
 	{ "auto", "sweep, diagnose, apply, sweep again, verify, keep or roll back", fix_auto },
 };
 

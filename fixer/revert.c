@@ -20,6 +20,7 @@
 #include "export.h"
 #include "guard.h"
 #include "link.h"
+#include "memfd.h"
 #include "prealloc.h"
 #include "recover.h"
 #include "verbs.h"
@@ -352,6 +353,19 @@ static void remove_log(const char *path)
 	unlink(log);
 }
 
+/* Of `fix memfd open`: its holder is needed until the end. */
+static bool is_held(const char *path)
+{
+	struct state s = { 0 };
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool held = fd >= 0 && !state__load(fd, path, &s) && s.conf.mitigation == MITIGATION_HELD;
+
+	state__free(&s);
+	if (fd >= 0)
+		close(fd);
+	return held;
+}
+
 static int load_and_stop(const char *path, struct state *s)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err;
@@ -385,6 +399,8 @@ int revert__journal(const char *path, uint64_t wait_ns)
 		close(fd);
 		return 0;
 	}
+	if (is_held(path))
+		return memfd__bring_home(path, MEMFD_CLOSE, wait_ns);
 	err = load_and_stop(path, &s);
 	if (err)
 		goto out;

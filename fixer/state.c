@@ -15,7 +15,7 @@
 #include "../user/log.h"
 #include "beneath.h"
 
-static const char *const names[] = { "none", "fallocate", "memfd", "tune" };
+static const char *const names[] = { "none", "fallocate", "memfd", "tune", "memfd-open" };
 
 const char *mitigation_name(enum mitigation m)
 {
@@ -24,7 +24,7 @@ const char *mitigation_name(enum mitigation m)
 
 enum mitigation mitigation_from(const char *name, size_t len)
 {
-	for (int m = MITIGATION_FALLOCATE; m <= MITIGATION_TUNE; m++)
+	for (int m = MITIGATION_FALLOCATE; m <= MITIGATION_HELD; m++)
 		if (strlen(names[m]) == len && !strncmp(names[m], name, len))
 			return (enum mitigation)m;
 	return MITIGATION_NONE;

@@ -16,6 +16,7 @@ enum mitigation {
 	MITIGATION_FALLOCATE,
 	MITIGATION_MEMFD,
 	MITIGATION_TUNE, /* settings of the device; nothing runs meanwhile */
+	MITIGATION_HELD, /* one file in memory, by `fix memfd open`: its holder does nothing else */
 };
 
 /* How large the next file is expected to be. */

@@ -165,6 +165,8 @@ static void print_head(json_t *dir)
 {
 	const char *mitigation = json_string_value(json_object_get(dir, "mitigation"));
 
+	bool held = mitigation_from(mitigation, strlen(mitigation)) == MITIGATION_HELD;
+
 	printf("%s: %s", json_string_value(json_object_get(dir, "dir")), mitigation);
 	if (mitigation_from(mitigation, strlen(mitigation)) == MITIGATION_TUNE) {
 		printf(", in force until `flatpause fix revert`\n");
@@ -172,8 +174,10 @@ static void print_head(json_t *dir)
 	}
 	printf(" for '%s', ", json_string_value(json_object_get(dir, "match")));
 	if (json_is_true(json_object_get(dir, "alive")))
-		printf("guard pid %lld\n",
+		printf("%s pid %lld\n", held ? "holder" : "guard",
 		       (long long)json_integer_value(json_object_get(dir, "pid")));
+	else if (held)
+		puts("THE HOLDER IS DEAD: `flatpause fix memfd close` says what became of it");
 	else
 		puts("THE GUARD IS DEAD: run `flatpause fix revert` on it");
 }

@@ -14,6 +14,7 @@ int fix_status(int argc, char **argv);
 int fix_revert(int argc, char **argv);
 int fix_prealloc(int argc, char **argv);
 int fix_guard(int argc, char **argv);
+int fix_memfd(int argc, char **argv);
 int fix_auto(int argc, char **argv);
 
 /* What `apply` and `auto` ask for. */
