@@ -150,7 +150,10 @@ facts() {
 			injected_ms: (if $known == "-" then null else ($slow | map(.injected) | mean) end),
 			unknown: (if ($slow | length) == 0 then 0 else ($slow | map(.unknown) | add) / ($slow | map(.ms) | add) end),
 			rows: ([$f.windows[-1].ledger | sort_by(-.ms)[:5][] | "\(.cause) \(.ms * 10 | round / 10)"] | join(", "))}
-		| .amount = (.injected_ms == null or ((.found_ms - .injected_ms) | fabs) <= ([2, 0.1 * .injected_ms] | max))' \
+		| (if .injected_ms == null or ($slow | length) == 0 then [0] else ($slow | map(.found - .injected) | sort) end) as $off
+		| .off_ms = (($off[($off | length - 1) / 2 | floor] + $off[($off | length) / 2 | floor]) / 2)
+		| .near = ((.off_ms | fabs) <= ([10, 0.3 * (.injected_ms // 0)] | max))
+		| .amount = ((.off_ms | fabs) <= ([2, 0.1 * (.injected_ms // 0)] | max))' \
 		>"$dir/facts.json"
 }
 
@@ -185,8 +188,14 @@ check_arm() {
 	check_common
 	if [ "$arm" = fault ]; then
 		check "$case: the cause is ${case_causes[$case]}" is .right
-		[ "${case_known[$case]}" = - ] ||
+		# the middle window counts; beside the other tests of a busy machine it is not held so tightly
+		if [ "${case_known[$case]}" = - ]; then
+			:
+		elif [ -n "$quick" ]; then
+			check "$case: what was injected is found within 30 % or 10 ms" is .near
+		else
 			check "$case: what was injected is found within 10 % or 2 ms" is .amount
+		fi
 	else
 		check "$case, twin: no cause is named" is '.cause == "none"'
 	fi
