@@ -33,7 +33,7 @@ static const struct param memfd_params[] = {
 	PARAM(struct memfd_cfg, open.memory_bytes, "memory", 0, PARAM_SIZE, "BYTES",
 	      "budget; beyond it files go to disk (default: half of free memory)"),
 	PARAM(struct memfd_cfg, match, "match", 0, PARAM_STRING, "GLOB",
-	      "DIR: the memory file's name (default memory.bin)"),
+	      "DIR: the memory file's name (default memory.bin); not for writers with O_EXCL"),
 	PARAM(struct memfd_cfg, size_from, "size-from", 0, PARAM_STRING, "SIZE",
 	      "DIR: 'previous' (default: the newest matching file) or bytes"),
 	PARAM(struct memfd_cfg, foreground, "foreground", 0, PARAM_FLAG, NULL,

@@ -127,7 +127,7 @@ mv "$mnt/vm/mem.img" "$mnt/vm/final.img"
 check "under the name that its owner gave it" wait_for 10 is_file "$mnt/vm/final.img"
 check "whole" same_bytes "$work/a" "$mnt/vm/final.img"
 kill -9 "$(guard_pid)"
-check "a dead guard of another --match is not gone on with" refused "ended without clean-up" "$mnt"
+check "a dead guard of another --match is not gone on with" wait_for 5 refused "ended without clean-up" "$mnt"
 check "revert" "$fixer" revert "$mnt"
 check "nothing is left" no_state
 

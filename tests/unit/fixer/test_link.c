@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* Links that move, and every state in which an exporter can have been killed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "fixer/export.h"
+#include "fixer/link.h"
+
+#define TARGET "/our/memory/1/m"
+#define TMP    ".m.flatpause"
+
+static char root[32];
+static int rootfd, memory;
+
+static int set_up(void **state)
+{
+	(void)state;
+	strcpy(root, "/var/tmp/test-link.XXXXXX");
+	if (!mkdtemp(root))
+		return -1;
+	rootfd = open(root, O_RDONLY | O_DIRECTORY);
+	memory = memfd_create("m", 0);
+	return rootfd < 0 || memory < 0;
+}
+
+static int tear_down(void **state)
+{
+	char command[64];
+
+	(void)state;
+	close(rootfd);
+	close(memory);
+	snprintf(command, sizeof(command), "rm -rf %s", root);
+	return system(command);
+}
+
+/* A file whose last change is `at` seconds after the epoch; its inode. */
+static uint64_t file(const char *name, const char *text, time_t at)
+{
+	const struct timespec times[2] = { { .tv_sec = at }, { .tv_sec = at } };
+	int fd = openat(rootfd, name, O_CREAT | O_EXCL | O_WRONLY, 0600);
+	struct stat st;
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(futimens(fd, times), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	close(fd);
+	return st.st_ino;
+}
+
+static void memory_changed(time_t at)
+{
+	const struct timespec times[2] = { { .tv_sec = at }, { .tv_sec = at } };
+
+	assert_int_equal(futimens(memory, times), 0);
+}
+
+static void link_at(const char *name)
+{
+	assert_int_equal(symlinkat(TARGET, rootfd, name), 0);
+}
+
+static bool is_there(const char *name)
+{
+	return !faccessat(rootfd, name, F_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+static void killed_while_it_copied(void **state)
+{
+	(void)state;
+	link_at("m");
+	file(TMP, "half", 50);
+	assert_int_equal(home__settle(rootfd, "m", TARGET, 0, memory), HOME_LINKED);
+	assert_true(export__is_link(rootfd, "m", TARGET));
+	assert_false(is_there(TMP));
+}
+
+static void killed_behind_the_rename(void **state)
+{
+	uint64_t ino = file("m", "whole", 50);
+
+	(void)state;
+	link_at(TMP);
+	memory_changed(40);
+	assert_int_equal(home__settle(rootfd, "m", TARGET, ino, memory), HOME_DURABLE);
+	assert_false(is_there(TMP));
+	/* and again: whoever settles may be killed too */
+	assert_int_equal(home__settle(rootfd, "m", TARGET, ino, memory), HOME_DURABLE);
+}
+
+static void written_to_behind_the_rename(void **state)
+{
+	uint64_t ino = file("m", "whole", 50);
+
+	(void)state;
+	link_at(TMP);
+	memory_changed(60);
+	assert_int_equal(home__settle(rootfd, "m", TARGET, ino, memory), HOME_LINKED);
+	assert_true(export__is_link(rootfd, "m", TARGET));
+	assert_false(is_there(TMP));
+}
+
+static void the_same_without_the_other_name(void **state)
+{
+	uint64_t ino = file("m", "whole", 50);
+
+	(void)state;
+	memory_changed(60);
+	assert_int_equal(home__settle(rootfd, "m", TARGET, ino, memory), HOME_LINKED);
+	assert_true(export__is_link(rootfd, "m", TARGET));
+}
+
+static void anothers_file_came_between(void **state)
+{
+	uint64_t ino = file("m", "ours", 50), theirs = file(TMP, "theirs", 45);
+	struct stat st;
+
+	(void)state;
+	memory_changed(40);
+	assert_int_equal(home__settle(rootfd, "m", TARGET, ino, memory), HOME_GONE);
+	assert_int_equal(fstatat(rootfd, "m", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(st.st_ino, theirs);
+	assert_false(is_there(TMP));
+}
+
+static void anothers_file_in_its_place(void **state)
+{
+	struct stat st;
+	uint64_t theirs = file("m", "theirs", 50);
+
+	(void)state;
+	link_at(TMP);
+	assert_int_equal(home__settle(rootfd, "m", TARGET, 0, memory), HOME_GONE);
+	assert_int_equal(fstatat(rootfd, "m", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(st.st_ino, theirs);
+	assert_false(is_there(TMP));
+}
+
+static void is_found_where_it_was_moved_to(void **state)
+{
+	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
+	int linkfd, dirfd;
+
+	(void)state;
+	link_at("m");
+	linkfd = link__open(rootfd, "m");
+	assert_true(linkfd >= 0);
+	assert_int_equal(mkdirat(rootfd, "a", 0700), 0);
+	assert_int_equal(mkdirat(rootfd, "a/b", 0700), 0);
+	assert_int_equal(renameat(rootfd, "m", rootfd, "a/b/n"), 0);
+	dirfd = link__find(rootfd, linkfd, TARGET, dir, name);
+	assert_true(dirfd >= 0);
+	assert_string_equal(dir, "a/b");
+	assert_string_equal(name, "n");
+	close(dirfd);
+	/* without a descriptor of it: by a search */
+	dirfd = link__find(rootfd, -1, TARGET, dir, name);
+	assert_true(dirfd >= 0);
+	assert_string_equal(dir, "a/b");
+	close(dirfd);
+	assert_int_equal(link__names(linkfd), 1);
+	assert_int_equal(unlinkat(rootfd, "a/b/n", 0), 0);
+	assert_int_equal(link__names(linkfd), 0);
+	assert_int_equal(link__find(rootfd, linkfd, TARGET, dir, name), -ENOENT);
+	close(linkfd);
+}
+
+static void every_name_gets_the_file(void **state)
+{
+	uint64_t ino = file("m", "whole", 50);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(mkdirat(rootfd, "a", 0700), 0);
+	link_at("a/x");
+	assert_int_equal(linkat(rootfd, "a/x", rootfd, "y", 0), 0);
+	assert_int_equal(symlinkat("/our/memory/2/m", rootfd, "z"), 0);
+	file(".y.flatpause", "left by one that was killed", 50);
+	assert_int_equal(link__give_all(rootfd, TARGET, rootfd, "m"), 2);
+	assert_int_equal(fstatat(rootfd, "a/x", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(st.st_ino, ino);
+	assert_int_equal(fstatat(rootfd, "y", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(st.st_ino, ino);
+	assert_true(export__is_link(rootfd, "z", "/our/memory/2/m"));
+	assert_false(is_there(".y.flatpause"));
+}
+
+#define TEST(_fn) cmocka_unit_test_setup_teardown(_fn, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(killed_while_it_copied),	      TEST(killed_behind_the_rename),
+		TEST(written_to_behind_the_rename),   TEST(the_same_without_the_other_name),
+		TEST(anothers_file_came_between),     TEST(anothers_file_in_its_place),
+		TEST(is_found_where_it_was_moved_to), TEST(every_name_gets_the_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
