@@ -118,6 +118,9 @@ extern const size_t cause_tables_cnt;
 const struct cause *probes__classify(const struct probe_context *ctx);
 const struct cause *probes__cause(const char *id);
 
+/* Whether `id` is `prefix` itself or lies below it: "io.throttle" holds "io.throttle.wbt". */
+bool cause_under(const char *id, const char *prefix);
+
 /*
  * Adds what to do about the verdict's cause, and what will not help, with commands and their undo
  * where there are any. Nothing for "none" and for what has no name. 0 or -ENOMEM.

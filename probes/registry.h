@@ -45,9 +45,6 @@ extern const struct cause causes_unknown[];   /* cpu.c */
 /* Whether this is the one that ends a list of signatures. */
 bool signature__is_end(const struct signature *s);
 
-/* Whether `id` is `prefix` itself or lies below it: "io.throttle" holds "io.throttle.wbt". */
-bool cause_under(const char *id, const char *prefix);
-
 /*
  * What to do about causes. Texts hold {words} that advice_text.c replaces by what this trace says.
  * `command` NULL = the lines of `flatpause fix` for the mitigation; "" = there is none.

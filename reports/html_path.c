@@ -11,7 +11,9 @@ static void write_stretch(const struct page *p, const struct finding_segment *s)
 {
 	char at[NUMBER_SIZE], ns[NUMBER_SIZE];
 
-	fprintf(p->out, "<tr><td class=\"n\">%s</td><td class=\"n\">%s</td><td><code>",
+	fprintf(p->out,
+		"<tr><td class=\"n\">%s</td><td class=\"n\">%s</td>"
+		"<td class=\"whole\"><code>",
 		number_ns(at, s->begin_ns), number_ns(ns, s->ns));
 	page_name(p, s->cause);
 	fputs("</code></td><td>", p->out);

@@ -103,8 +103,8 @@ const char *curve_headline(char buf[HEADLINE_SIZE], const struct finding_curve *
 			      number_ratio(upper, c->ratio_upper95));
 	if (c->ratio > 0)
 		n += snprintf(buf + n, HEADLINE_SIZE - (size_t)n, ", %s", number_p(p, c->p));
-	snprintf(buf + n, HEADLINE_SIZE - (size_t)n, ", %u sweep%s of %u windows", c->sweeps,
-		 c->sweeps == 1 ? "" : "s", c->windows);
+	snprintf(buf + n, HEADLINE_SIZE - (size_t)n, ", %u sweep%s of %u window%s", c->sweeps,
+		 c->sweeps == 1 ? "" : "s", c->windows, c->windows == 1 ? "" : "s");
 	return buf;
 }
 

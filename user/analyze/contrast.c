@@ -35,7 +35,7 @@ static int add_window(struct contrast *c, const struct finding_window *w, bool s
 		if (slow) {
 			r->slow_ns += s->ns;
 			r->carry_ns += s->carry_over_ns;
-			if (cause_is_under(s->cause, "unknown"))
+			if (cause_under(s->cause, "unknown"))
 				c->unknown_share += s->ns;
 		} else {
 			r->fast_ns += s->ns;
@@ -88,7 +88,7 @@ static void take_means(struct contrast *c)
 		r->carry_ns /= n;
 		r->share = r->slow_ns - (c->kind == CONTRAST_NONE ? 0 : r->fast_ns);
 		r->share = c->grown_ns > 0 ? r->share / c->grown_ns : 0;
-		if (cause_is_under(r->cause, "unknown"))
+		if (cause_under(r->cause, "unknown"))
 			c->unknown_growth += r->share;
 	}
 }
@@ -209,13 +209,6 @@ void contrast__free(struct contrast *c)
 	tally__free(&c->slow.journal);
 }
 
-bool cause_is_under(const char *cause, const char *prefix)
-{
-	size_t n = strlen(prefix);
-
-	return !strncmp(cause, prefix, n) && (cause[n] == '\0' || cause[n] == '.');
-}
-
 struct contrast_sum contrast__sum(const struct contrast *c, const char *prefix)
 {
 	struct contrast_sum sum = { 0 };
@@ -223,7 +216,7 @@ struct contrast_sum contrast__sum(const struct contrast *c, const char *prefix)
 	for (size_t i = 0; i < vec__cnt(&c->rows); i++) {
 		const struct contrast_row *r = VEC_AT(&c->rows, struct contrast_row, i);
 
-		if (!cause_is_under(r->cause, prefix))
+		if (!cause_under(r->cause, prefix))
 			continue;
 		sum.slow_ns += r->slow_ns;
 		sum.fast_ns += r->fast_ns;

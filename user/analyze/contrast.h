@@ -44,9 +44,6 @@ bool contrast__is_slow(const struct contrast *c, const struct finding_window *w)
 int contrast__new(struct analysis *a, const struct findings *baseline, struct contrast *c);
 void contrast__free(struct contrast *c);
 
-/* Whether `cause` is `prefix` or below it: "jbd2" holds "jbd2.commit_wait". */
-bool cause_is_under(const char *cause, const char *prefix);
-
 /* Sums of the rows under a prefix: means per slow and fast window, share as of a row. */
 struct contrast_sum {
 	double slow_ns, fast_ns, share;

@@ -169,21 +169,21 @@ static double evidence_for(const struct contrast *c, const char *cause)
 {
 	const struct evidence *e = &c->slow;
 
-	if (cause_is_under(cause, "unknown"))
+	if (cause_under(cause, "unknown"))
 		return stack_only;
-	if (cause_is_under(cause, "cpu") || cause_is_under(cause, "wq"))
+	if (cause_under(cause, "cpu") || cause_under(cause, "wq"))
 		return confirmed;
-	if (cause_is_under(cause, "user.cpu") || cause_is_under(cause, "kernel.cpu_other"))
+	if (cause_under(cause, "user.cpu") || cause_under(cause, "kernel.cpu_other"))
 		return e->samples ? confirmed : stack_only;
-	if (cause_is_under(cause, "io.throttle"))
+	if (cause_under(cause, "io.throttle"))
 		return e->wbt_points ? confirmed : e->requests ? indirect : stack_only;
-	if (cause_is_under(cause, "writeback"))
+	if (cause_under(cause, "writeback"))
 		return e->dirty_pauses ? confirmed : e->requests ? indirect : stack_only;
-	if (cause_is_under(cause, "ext4"))
+	if (cause_under(cause, "ext4"))
 		return e->allocs ? confirmed : stack_only;
-	if (cause_is_under(cause, "jbd2"))
+	if (cause_under(cause, "jbd2"))
 		return e->commits ? confirmed : stack_only;
-	if (cause_is_under(cause, "io") || cause_is_under(cause, "fs.writeback_wait"))
+	if (cause_under(cause, "io") || cause_under(cause, "fs.writeback_wait"))
 		return e->requests ? confirmed : stack_only;
 	return indirect;
 }

@@ -208,7 +208,7 @@ static const struct suspect suspects[] = {
 static bool stands_for(const struct suspect *s, const char *cause)
 {
 	for (int i = 0; i < UNDER_MAX && s->under[i]; i++)
-		if (cause_is_under(cause, s->under[i]))
+		if (cause_under(cause, s->under[i]))
 			return true;
 	return false;
 }

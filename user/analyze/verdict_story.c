@@ -253,7 +253,7 @@ void verdict__story(FILE *out, const struct findings *f, const struct contrast *
 					    "writeback", "ext4", "discard" };
 
 	for (size_t i = 0; i < sizeof(disk) / sizeof(disk[0]); i++)
-		if (cause_is_under(top->cause, disk[i]) && say_disk(out, f, c, top))
+		if (cause_under(top->cause, disk[i]) && say_disk(out, f, c, top))
 			return;
 	say_actor(out, f, c, top->cause);
 }

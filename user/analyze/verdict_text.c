@@ -89,7 +89,7 @@ static int list_evidence(struct findings *f, const struct contrast *c,
 		err = add_evidence(f, "%s: %s per slow window, %s per fast one", top->cause,
 				   ms(top->slow_ns, a), ms(top->fast_ns, b));
 	journal__say(&c->slow.journal, journal, sizeof(journal));
-	if (!err && journal[0] && top && cause_is_under(top->cause, "jbd2"))
+	if (!err && journal[0] && top && cause_under(top->cause, "jbd2"))
 		err = add_evidence(f, "%s", journal);
 	if (!err)
 		err = list_device_evidence(f, c);
@@ -111,7 +111,7 @@ static const char *title_of(const char *id)
 {
 	const struct cause *cause = probes__cause(id);
 
-	return cause ? cause->title : cause_is_under(id, "unknown") ? "unknown" : "";
+	return cause ? cause->title : cause_under(id, "unknown") ? "unknown" : "";
 }
 
 static void say_cause(FILE *out, const char *id)
