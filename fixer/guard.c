@@ -279,6 +279,15 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 		err = adopt_spare(g, spare_bytes);
 	if (err)
 		return err;
+	if (!g->pre_content && g->conf.redo)
+		guard__note(
+			g,
+			"this kernel does not ask before a first write (FAN_PRE_ACCESS, 6.14 and "
+			"later): what an O_TRUNC at open undoes is reported, not made again");
+	if (!g->pre_content && g->conf.size_rule == SIZE_FTRUNCATE)
+		guard__note(
+			g, "this kernel does not ask before an ftruncate (FAN_PRE_ACCESS, 6.14 and "
+			   "later): the space comes behind it, beside the first writes");
 	mark_existing(g);
 	/* what is there is touched now; what comes (threads' stacks), when it is used */
 	if (mlockall(MCL_CURRENT) || mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))

@@ -85,10 +85,14 @@ static void fallocate_changes(json_t *l, const struct plan_facts *f, const char 
 		       f->previous_bytes
 			       ? format_bytes(f->previous_bytes, size, sizeof(size))
 			       : "the size of the previous memory file (none is there yet)");
+	if (!f->dir_on_tmpfs)
+		change(l, "fchown and fchmod the spare as the previous memory file");
 	change(l, "rename the spare to %s/NEW-DIRECTORY/%s (RENAME_NOREPLACE) when that appears",
 	       dir, f->match);
 	change(l, "fallocate (KEEP_SIZE) files like '%s' that are created without a spare",
 	       f->match);
+	change(l, "ftruncate such a file to its own size when it is closed with space behind its "
+		  "end");
 }
 
 static void memfd_changes(json_t *l, const struct plan_facts *f, const char *dir)
