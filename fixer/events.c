@@ -257,8 +257,8 @@ static bool handle_change(struct guard *g, const struct fanotify_event_metadata 
 {
 	const struct range_info *range = (const void *)(m + 1);
 	int slot = track__find(g, st->st_dev, st->st_ino);
-	bool has_range = m->event_len >= m->metadata_len + sizeof(*range) &&
-			 range->type == FAN_EVENT_INFO_TYPE_RANGE;
+	bool kept, has_range = m->event_len >= m->metadata_len + sizeof(*range) &&
+			       range->type == FAN_EVENT_INFO_TYPE_RANGE;
 
 	if (slot < 0) {
 		watch__disarm(g, m->fd);
@@ -272,9 +272,12 @@ static bool handle_change(struct guard *g, const struct fanotify_event_metadata 
 		*answered = asked_size(g, m, st, slot, range->offset);
 	else
 		*answered = asked_write(g, m, st, slot);
-	if (!*answered)
+	/* a reader where nothing was truncated: no flush that our release could use up, and no close */
+	kept = !*answered && g->tracks[slot].open &&
+	       (m->mask & FAN_MODIFY || !g->tracks[slot].seems_kept);
+	if (kept)
 		track__hold(g, slot, m->fd);
-	return true;
+	return kept || *answered;
 }
 
 /* ".../flatpause-ID/7/memory.bin" -> 7 */
@@ -352,7 +355,7 @@ void event__handle(struct guard *g, const struct fanotify_event_metadata *m)
 			kept = handle_change(g, m, &st, &answered);
 	}
 	/* our own spare may have a writer before the closer gets to it; it has nothing to flush */
-	if (!kept && m->pid != g->self && (m->mask & FAN_CLOSE_WRITE || shared))
+	if (!kept && m->pid != g->self && (m->mask & (FAN_CLOSE_WRITE | FAN_MODIFY) || shared))
 		closer__release(g, m->fd);
 	else if (!kept)
 		close(m->fd); /* before the answer: nothing has been written through this open */

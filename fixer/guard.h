@@ -283,6 +283,11 @@ int track__new(struct guard *g, uint64_t dev, uint64_t ino);
 void track__hold(struct guard *g, int slot, int fd);
 /* Closes what is held. Caller holds g->lock. */
 void track__let_go(struct guard *g, struct track *t);
+/*
+ * Lets go of what no writer has any more: readers say nothing when they close, and a file that we
+ * hold keeps its blocks when it is deleted. Looks into /proc: for threads that may wait.
+ */
+void track__sweep(struct guard *g);
 struct track track__copy(struct guard *g, int slot);
 /* How what was preallocated can have been lost, as far as we saw it happen. */
 const char *track__how_lost(const struct track *t);

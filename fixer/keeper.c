@@ -57,15 +57,16 @@ static void give_way(void *arg)
 
 /* ---- spares ---- */
 
-/* The file that says how large: once a second. Where it is gone, what it said last holds. */
-static void look_at_size(struct guard *g)
+/* Once a second: tracks, and the file that says how large. Where it is gone, what it said last holds. */
+static void look_around(struct guard *g)
 {
 	uint64_t bytes, now = now_ns();
 
-	if (g->conf.size_rule != SIZE_FILE || now - g->looked_ns < 1000000000ull)
+	if (now - g->looked_ns < 1000000000ull)
 		return;
 	g->looked_ns = now;
-	if (size_of_file(g->conf.size_path, &bytes))
+	track__sweep(g);
+	if (g->conf.size_rule != SIZE_FILE || size_of_file(g->conf.size_path, &bytes))
 		return;
 	pthread_mutex_lock(&g->lock);
 	g->conf.size_bytes = bytes;
@@ -510,7 +511,7 @@ static void *keep(void *arg)
 		if (g->conf.mitigation == MITIGATION_MEMFD) {
 			slot = has_exporter(g) ? next_export(g) : -1;
 		} else if (!open) {
-			look_at_size(g);
+			look_around(g);
 			make_spare(g);
 		}
 		if (slot >= 0) {

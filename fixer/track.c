@@ -52,6 +52,27 @@ void track__hold(struct guard *g, int slot, int fd)
 		closer__release(g, fd);
 }
 
+/* A spare that was planted waits for its writer; so does what somebody has open. */
+static bool is_waited_for(struct guard *g, const struct track *t)
+{
+	return (t->made == MADE_SPARE && !t->touched) || writers__has(&g->writers, t->dev, t->ino);
+}
+
+void track__sweep(struct guard *g)
+{
+	writers__busy(&g->writers); /* finds out who is gone, and who only reads */
+	for (int i = 0; i < GUARD_TRACKS_MAX; i++) {
+		struct track *t = &g->tracks[i];
+
+		pthread_mutex_lock(&g->lock);
+		if (t->n && (t->open || t->hold_cnt) && !is_waited_for(g, t)) {
+			t->open = false;
+			track__let_go(g, t);
+		}
+		pthread_mutex_unlock(&g->lock);
+	}
+}
+
 struct track track__copy(struct guard *g, int slot)
 {
 	struct track t;

@@ -98,10 +98,16 @@ mkdir "$mnt/read" && wait_for 5 test -e "$mnt/read/memory.bin"
 cat "$mnt/read/memory.bin" >/dev/null
 check "a planted spare that was read, O_TRUNC" run_mode qemu read
 kept_at "read, O_TRUNC" read "allocated since"
+# whoever only reads is not waited for, and what is deleted then gives its blocks back
+cat "$mnt"/*/memory.bin >/dev/null
+sync -f "$mnt"
+used=$(df --output=used -k "$mnt" | tail -1)
+rm -rf "$mnt"/new-* "$mnt/planted" "$mnt/read"
+freed() { sync -f "$mnt"; [ $((used - $(df --output=used -k "$mnt" | tail -1))) -ge $((8 * size / 1024)) ]; }
+check "deleted files that were read give their blocks back" wait_for 8 freed
 end_guard
 
 # ---- sizes ----
-rm -rf "$mnt"/new-* "$mnt"/planted "$mnt"/read
 guard --size-from ftruncate
 check "ftruncate says the size" run_mode firecracker said
 kept_at "ftruncate" said
