@@ -98,7 +98,7 @@ const struct probe probe_jbd2 = {
 		  .programs = { "jbd2_start_commit", "jbd2_end_commit" },
 		  .lost = "waits shorter than --min-sleep are counted with the fsync around them",
 		  .gain = "a kernel that allows fentry (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, "
-			  "not locked down)" },
+			  "not locked down, sysctl kernel.ftrace_enabled=1)" },
 		{ .hook = "tp_btf/sched_switch: jbd2_log_wait_commit in the blocked kernel stack",
 		  .programs = { "sched_switch" },
 		  .lost = "the phases of a commit",

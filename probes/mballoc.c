@@ -84,7 +84,7 @@ const struct probe probe_mballoc = {
 		  .programs = { "ext4_request_blocks", "ext4_allocate_blocks" },
 		  .lost = "allocations that fail, and the quota reservation before the request",
 		  .gain = "a kernel that allows fentry (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, "
-			  "not locked down)" },
+			  "not locked down, sysctl kernel.ftrace_enabled=1)" },
 		{ .hook = "tp_btf/sched_switch and samples: ext4_mb_new_blocks in the stack",
 		  .programs = { "sched_switch" },
 		  .lost = "exact time: only sampled and blocked time is seen",

@@ -55,6 +55,6 @@ const struct probe probe_wbt = {
 		  .programs = { "sched_switch", "sched_waking" },
 		  .lost = "waits shorter than --min-sleep are counted with the fsync around them",
 		  .gain = "a kernel that allows fentry (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, "
-			  "not locked down)" },
+			  "not locked down, sysctl kernel.ftrace_enabled=1)" },
 	},
 };

@@ -8,6 +8,9 @@ cat /sys/block/vda/queue/rotational /sys/block/vda/queue/wbt_lat_usec >/results/
 uname -r >/results/kernel
 
 flatpause doctor --json >/results/doctor.json
+echo 0 >/proc/sys/kernel/ftrace_enabled
+flatpause doctor --json >/results/no_ftrace.json
+echo 1 >/proc/sys/kernel/ftrace_enabled
 
 cat >/tmp/branch.sh <<'BRANCH'
 n=$(cat /tmp/count 2>/dev/null || echo 1)

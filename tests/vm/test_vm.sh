@@ -37,6 +37,10 @@ check_host() {
 			| length == 3 and all(.rung == "best" and (.hook | startswith("fentry/fexit ")))' "$r/doctor.json"
 	check "$name: the others have theirs too: nothing is refused" \
 		holds '[.hooks[] | select(.rung != "best")] == []' "$r/doctor.json"
+	check "$name: without ftrace these three step down, and say what is lost and how to gain it" \
+		holds '.works and ([.hooks[] | select(.rung != "best")]
+			| map(.probe) == ["wbt", "jbd2", "mballoc"]
+			and all(.rung == "2nd" and .lost != "" and (.gain | contains("ftrace_enabled"))))' "$r/no_ftrace.json"
 	check "$name: the trace has the hooks that were promised" bash -c \
 		"diff <(jq -c '.hooks[] | [.probe, .rung]' '$r/doctor.json') <(jq -c '.hooks[] | [.probe, .rung]' '$r/diagnose.json')"
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <linux/bpf.h>
 
+#include "../host/read.h"
 #include "../log.h"
 
 /* Parameter `pos` (the context pointer is 0) of the function type behind btf_trace_<name> */
@@ -144,6 +145,14 @@ static void find_text(struct kernel_shape *s)
 	fclose(f);
 }
 
+/* Where ftrace is switched off, trampolines attach as ever and are never run. */
+static bool ftrace_is_off(void)
+{
+	uint64_t on;
+
+	return !read_number("", &on, "/proc/sys/kernel/ftrace_enabled") && !on;
+}
+
 /* A program that does nothing, on a function that we would trace. */
 static int try_fentry(const struct btf *btf)
 {
@@ -158,6 +167,8 @@ static int try_fentry(const struct btf *btf)
 		id = btf__find_by_name_kind(btf, "bpf_fentry_test1", BTF_KIND_FUNC);
 	if (id < 0)
 		return -ENOENT;
+	if (ftrace_is_off())
+		return -EOPNOTSUPP;
 	opts.attach_btf_id = id;
 	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "try_fentry", "GPL", insns, 2, &opts);
 	if (fd < 0)
