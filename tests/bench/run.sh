@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Prints every figure that the README quotes, each beside the figure to reach. Not a test: a noisy
 # machine makes a figure worse, never the build red.
-# usage: tests/bench/run.sh OUTPUT-DIR [overhead|analysis|curve|gate|guard|memfd|lab ...]     (default: all)
+# usage: tests/bench/run.sh OUTPUT-DIR [overhead|analysis|curve|gate|guard|memfd|export|lab ...]     (default: all)
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
 out=$(realpath "$1")
 shift
-parts=${*:-overhead analysis curve gate guard memfd lab}
+parts=${*:-overhead analysis curve gate guard memfd export lab}
 
 echo "machine: $(uname -sr), $(nproc) CPUs, $(awk '/MemTotal/ {printf "%.0f GB", $2 / 1e6}' /proc/meminfo)"
 for part in $parts; do
@@ -20,9 +20,10 @@ for part in $parts; do
 	gate) tests/bench/gate.sh "$out" ;;
 	guard) tests/bench/guard.sh "$out" ;;
 	memfd) tests/bench/memfd.sh "$out" ;;
+	export) tests/bench/export.sh "$out" ;;
 	lab) tests/bench/lab.sh "$out" ;;
 	*)
-		echo "run.sh: no part '$part' (overhead, analysis, curve, gate, guard, memfd, lab)" >&2
+		echo "run.sh: no part '$part' (overhead, analysis, curve, gate, guard, memfd, export, lab)" >&2
 		exit 2
 		;;
 	esac || echo "bench: $part ended with status $?" >&2
