@@ -171,10 +171,9 @@ int fix_guard(int argc, char **argv)
 {
 	static const struct params_spec spec = {
 		.verb = "fix guard",
-		.summary =
-			"Guards directories in the foreground, for VMMs that cannot be changed: "
-			"their memory files get\ntheir space before the first write. Ctrl-C ends "
-			"and undoes it; `flatpause fix status` tells what\nbecame of each file.",
+		.summary = "Guards directories in the foreground, for VMMs that cannot be changed: "
+			   "their memory files get their space before the first write. Ctrl-C ends "
+			   "and undoes it; `flatpause fix status` tells what became of each file.",
 		.usage = "flatpause fix guard [options] DIR...",
 		.examples = "  flatpause fix guard /srv/snapshots\n"
 			    "  flatpause fix guard /srv/a /srv/b --match 'mem*.bin' --size-from "

@@ -3,17 +3,17 @@
  * The rendezvous: a directory has appeared, and its writer will open a known name in it.
  *
  * memfd plants a link to a file on a tmpfs. What else there is, and why not:
- *   a tmpfs mounted over the new directory (tried): O_EXCL works, but the directory can neither be renamed
- *     nor removed (EBUSY) nor hard links made out of it (EXDEV) until it is unmounted, and what
- *     does not match --match lands in memory too, beyond the budget with ENOSPC for the writer;
- *   an overlay with its upper layer on a tmpfs (tried): opening an old file for writing copies all of it
- *     into memory inside the pause (64 MB: 85 ms, once), and a file whose upper copy is removed after
- *     its export is still served from it: its memory is not freed while the mount lasts;
- *   FUSE (not tried): would know every operation, but who kills the daemon fails every writer's open and every
- *     file that is open. A link goes on working when its guard is dead.
- * The link costs the writer 3 % of what writing 64 MB to the tmpfs itself takes (one run of `make bench`). Its
- * limit: a writer with O_EXCL finds the link and gets EEXIST. For those there is `fix memfd open`
- * where they can be told the path, and `--mitigation fallocate --no-plant` where they cannot.
+ *   a tmpfs mounted over the new directory (tried): O_EXCL works, but the directory can neither be
+ *     renamed nor removed (EBUSY) nor hard links made out of it (EXDEV) until it is unmounted, and
+ *     what does not match --match lands in memory too, beyond the budget with ENOSPC;
+ *   an overlay with its upper layer on a tmpfs (tried): opening an old file for writing copies all of
+ *     it into memory inside the pause (64 MB: 85 ms, once), and a file whose upper copy is removed
+ *     after its export is still served from it: its memory is not freed while the mount lasts;
+ *   FUSE (not tried): would know every operation, but who kills the daemon fails every writer's open
+ *     and every file that is open. A link goes on working when its guard is dead.
+ * The link costs the writer 3 % of what writing 64 MB to the tmpfs itself takes (one run of `make
+ * bench`). Its limit: a writer with O_EXCL finds the link and gets EEXIST. For those there is `fix
+ * memfd open` where they can be told the path, and `--mitigation fallocate --no-plant` where not.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -298,15 +298,14 @@ int fix_prealloc(int argc, char **argv)
 {
 	static const struct params_spec spec = {
 		.verb = "fix prealloc",
-		.summary =
-			"Allocates the memory file of the next BRANCH before the pause: exact "
-			"size, no "
-			"write. The writer must open it\nwithout O_TRUNC (Firecracker does); for "
-			"others there is `fix apply --mitigation fallocate`.\nNothing is left "
-			"behind "
-			"where the space does not suffice. A file system that cannot allocate "
-			"ahead\n"
-			"is warned of, and no error.",
+		.summary = "Allocates the memory file of the next BRANCH before the pause: exact "
+			   "size, no "
+			   "write. The writer must open it without O_TRUNC (Firecracker does); for "
+			   "others there is `fix apply --mitigation fallocate`. Nothing is left "
+			   "behind "
+			   "where the space does not suffice. A file system that cannot allocate "
+			   "ahead\n"
+			   "is warned of, and no error.",
 		.usage = "flatpause fix prealloc PATH --size BYTES | --size-of FILE",
 		.examples = "  flatpause fix prealloc /srv/snap-7/memory.bin --size-of "
 			    "/srv/snap-6/memory.bin\n"
