@@ -62,7 +62,7 @@ BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH)
 # What defines the maps comes first: libbpf's linker loses maps whose extern it saw before.
 BPF_SRCS    := bpf/common.bpf.c $(sort $(filter-out bpf/common.bpf.c,$(wildcard bpf/*.bpf.c)))
 LIB_SRCS    := $(sort user/log.c $(wildcard user/*/*.c probes/*.c reports/*.c))
-FIXER_SRCS  := $(sort $(filter-out fixer/main.c,$(wildcard fixer/*.c)))
+FIXER_SRCS  := $(sort $(filter-out fixer/main.c,$(wildcard fixer/*.c fixer/*/*.c)))
 # What the fixer shares with the collector: messages and options, not the analysis.
 FIXER_SHARED := user/log.c user/cli/params.c user/cli/units.c user/host/read.c user/cli/wrap.c reports/escape.c
 UNIT_SRCS   := $(sort $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c tests/unit/*/*/test_*.c))

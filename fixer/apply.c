@@ -47,16 +47,42 @@ static int fill_dir(struct fix_conf *conf, const char *dir)
 	struct stat st;
 	uint64_t fsid;
 
+	if (realpath(dir, conf->dir) && cover__clear_dead(conf->dir))
+		log_info("the cover of %s, whose guard is dead, was taken away", dir);
 	if (!realpath(dir, conf->dir) || stat(conf->dir, &st) || statfs(conf->dir, &fs))
 		return log_err(-errno, "cannot guard %s", dir);
 	if (!S_ISDIR(st.st_mode))
 		return log_err(-ENOTDIR, "cannot guard %s", dir);
+	if (cover__is_on(conf->dir))
+		return log_err(-EBUSY,
+			       "%s is guarded already (memfd, by a cover); `flatpause fix revert "
+			       "%s` ends that",
+			       dir, dir);
 	if (!strcmp(conf->dir, "/"))
 		return usage_err("'/' is never guarded: give the directory that snapshots go to");
 	memcpy(&fsid, &fs.f_fsid, sizeof(fsid));
 	conf->dev = st.st_dev;
 	conf->ino = st.st_ino;
 	conf->fsid = fsid;
+	return 0;
+}
+
+static int fill_cover(struct fix_conf *conf, const struct apply_cfg *cfg)
+{
+	const char *why;
+	int err;
+
+	if (!cfg->cover && !cfg->cover_or_links)
+		return 0;
+	err = cover__check(conf->dir, &why);
+	if (err && cfg->cover)
+		return log_err(err, "%s cannot be covered: %s", conf->dir, why);
+	if (err)
+		log_warn(
+			"%s cannot be covered: %s. Links are planted into new directories instead; "
+			"a writer with O_EXCL gets EEXIST from one",
+			conf->dir, why);
+	conf->cover = !err;
 	return 0;
 }
 
@@ -137,6 +163,8 @@ static int fill_conf(struct fix_conf *conf, const struct apply_cfg *cfg)
 			return usage_err("--match: this is no file name");
 		snprintf(conf->name, sizeof(conf->name), "%s", cfg->match);
 	}
+	if (cfg->cover && conf->mitigation != MITIGATION_MEMFD)
+		return usage_err("--cover belongs to --mitigation memfd");
 	conf->no_plant = cfg->no_plant;
 	conf->redo = cfg->redo;
 	conf->no_readback = cfg->no_readback;
@@ -145,6 +173,8 @@ static int fill_conf(struct fix_conf *conf, const struct apply_cfg *cfg)
 	if (!conf->memory_bytes && !sysinfo(&si))
 		conf->memory_bytes = (uint64_t)(si.freeram + si.bufferram) * si.mem_unit / 2;
 	err = fill_dir(conf, cfg->dir);
+	if (!err)
+		err = fill_cover(conf, cfg);
 	if (!err)
 		err = fill_size(conf, cfg->size_from);
 	return err ? err : fill_id(conf);
@@ -413,6 +443,9 @@ static const struct param apply_params[] = {
 	PARAM(struct apply_cfg, no_readback, "no-readback", 0, PARAM_FLAG, NULL,
 	      "memfd: let the memory go when the file is durable, without reading it back from "
 	      "disk first"),
+	PARAM(struct apply_cfg, cover, "cover", 0, PARAM_FLAG, NULL,
+	      "memfd: writers are met by a file system over DIR (FUSE), however they open their "
+	      "files; else by links that are planted into new directories"),
 	PARAM(struct apply_cfg, no_plant, "no-plant", 0, PARAM_FLAG, NULL,
 	      "fallocate: nothing is put there in advance (for writers that use O_EXCL)"),
 	PARAM(struct apply_cfg, redo, "redo", 0, PARAM_FLAG, NULL,

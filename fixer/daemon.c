@@ -65,7 +65,7 @@ void watchdog__stop(struct guard *g)
 }
 
 /* Says what was said by a daemon: the file beside the journal. */
-static int redirect(const struct fix_conf *conf)
+int daemon__redirect(const struct fix_conf *conf)
 {
 	char path[PATH_MAX];
 	int log, null, err;
@@ -85,18 +85,21 @@ static int redirect(const struct fix_conf *conf)
 	return 0;
 }
 
-static int guard_main(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
-		      const struct previous *prev, uint64_t spare_bytes, int ready)
+int guard_main(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
+	       const struct previous *prev, uint64_t spare_bytes, int ready,
+	       const struct cover_keep *keep)
 {
-	const struct rlimit files = { .rlim_cur = 8192, .rlim_max = 8192 };
+	/* a cover has one for each file that is open below it, or two */
+	const rlim_t max = keep ? 65536 : 8192;
+	const struct rlimit files = { .rlim_cur = max, .rlim_max = max };
 	struct guard *g = malloc(sizeof(*g));
 	int err = g ? 0 : log_err(-ENOMEM, "guard");
 
 	setrlimit(RLIMIT_NOFILE, &files);
 	if (!err)
-		err = guard__start(g, conf, journal_fd, seq, end, prev, spare_bytes);
+		err = guard__start(g, conf, journal_fd, seq, end, prev, spare_bytes, keep);
 	if (!err && ready >= 0)
-		err = redirect(conf);
+		err = daemon__redirect(conf);
 	if (ready >= 0) {
 		if (write(ready, &err, sizeof(err)) != sizeof(err))
 			err = err ? err : -EPIPE;
@@ -109,8 +112,17 @@ static int guard_main(const struct fix_conf *conf, int journal_fd, uint64_t seq,
 		err = guard__run(g);
 	if (g)
 		guard__stop(g);
-	free(g);
+	if (!keep) /* the threads of a cover are still at it; the caller ends the process */
+		free(g);
 	return err;
+}
+
+static int run_here(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
+		    const struct previous *prev, uint64_t spare_bytes, int ready)
+{
+	if (conf->cover)
+		return supervise(conf, journal_fd, seq, end, prev, ready);
+	return guard_main(conf, journal_fd, seq, end, prev, spare_bytes, ready, NULL);
 }
 
 int daemon__run(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
@@ -120,7 +132,7 @@ int daemon__run(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint6
 	pid_t pid;
 
 	if (foreground)
-		return guard_main(conf, journal_fd, seq, end, prev, spare_bytes, -1);
+		return run_here(conf, journal_fd, seq, end, prev, spare_bytes, -1);
 	if (pipe2(ready, O_CLOEXEC))
 		return log_err(-errno, "pipe");
 	pid = fork();
@@ -133,7 +145,7 @@ int daemon__run(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint6
 		pid = fork(); /* not a session leader: no terminal can come back */
 		if (pid)
 			_exit(pid < 0);
-		err = guard_main(conf, journal_fd, seq, end, prev, spare_bytes, ready[1]);
+		err = run_here(conf, journal_fd, seq, end, prev, spare_bytes, ready[1]);
 		_exit(err ? 1 : 0);
 	}
 	close(ready[1]);

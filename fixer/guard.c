@@ -159,11 +159,14 @@ static int open_signals(struct guard *g)
 	return g->sigfd < 0 ? log_err(-errno, "signalfd") : 0;
 }
 
-static int open_dirs(struct guard *g)
+static int open_dirs(struct guard *g, const struct cover_keep *keep)
 {
 	struct stat st;
 
-	g->dirfd = open(g->conf.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (keep) /* by its path there is a cover already where another guard was before us */
+		g->dirfd = fcntl(keep->rootfd, F_DUPFD_CLOEXEC, 0);
+	else
+		g->dirfd = open(g->conf.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (g->dirfd < 0 || fstat(g->dirfd, &st))
 		return log_err(-errno, "cannot open %s", g->conf.dir);
 	if (st.st_dev != g->conf.dev || st.st_ino != g->conf.ino)
@@ -251,8 +254,25 @@ static int start_threads(struct guard *g)
 	return 0;
 }
 
+/* Mounted first: there is nothing to serve before. */
+static int start_cover(struct guard *g, const struct cover_keep *keep)
+{
+	int err = cover__mount(keep, g->conf.dir);
+
+	g->keep = keep;
+	if (keep->table->answered)
+		guard__note(g, "the server of the cover was killed; another went on");
+	if (err)
+		return err;
+	g->cover = malloc(sizeof(*g->cover));
+	err = g->cover ? cover__start(g->cover, keep, g, g->conf.tmp_dir)
+		       : log_err(-ENOMEM, "cannot cover %s", g->conf.dir);
+	return err;
+}
+
 int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, uint64_t seq,
-		 uint64_t end, const struct previous *prev, uint64_t spare_bytes)
+		 uint64_t end, const struct previous *prev, uint64_t spare_bytes,
+		 const struct cover_keep *keep)
 {
 	int err;
 
@@ -272,7 +292,7 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 	if (!err)
 		err = open_signals(g);
 	if (!err)
-		err = open_dirs(g);
+		err = open_dirs(g, keep);
 	if (!err)
 		err = watch__open(g);
 	if (!err)
@@ -288,9 +308,10 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 		guard__note(
 			g, "this kernel does not ask before an ftruncate (FAN_PRE_ACCESS, 6.14 and "
 			   "later): the space comes behind it, beside the first writes");
-	mark_existing(g);
+	if (!keep)
+		mark_existing(g);
 	/* what is there is touched now; what comes (threads' stacks), when it is used */
-	if (mlockall(MCL_CURRENT) || mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+	if (!keep && (mlockall(MCL_CURRENT) || mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)))
 		log_verbose("cannot lock our memory: %s", strerror(errno));
 	err = record_self(g);
 	if (!err && conf->mitigation == MITIGATION_MEMFD) {
@@ -298,11 +319,18 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 		if (err)
 			return err;
 	}
-	return err ? log_err(err, "cannot write the journal") : start_threads(g);
+	if (err)
+		return log_err(err, "cannot write the journal");
+	if (keep) /* before the keeper: who has what open decides over exports */
+		err = start_cover(g, keep);
+	return err ? err : start_threads(g);
 }
 
+/* The cover's threads go on until the process ends: what is open is served by the supervisor then. */
 void guard__stop(struct guard *g)
 {
+	if (g->keep)
+		cover__detach(g->keep, g->conf.dir);
 	answer__all(g);
 	if (g->fan >= 0)
 		close(g->fan); /* whoever still waits goes on */

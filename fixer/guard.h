@@ -25,6 +25,7 @@
 #include <sys/fanotify.h>
 #include <sys/stat.h>
 
+#include "cover/cover.h"
 #include "export.h"
 #include "journal.h"
 #include "prealloc.h"
@@ -97,6 +98,7 @@ struct held {
 
 enum job_kind {
 	JOB_PLANT = 1,	 /* a directory appeared */
+	JOB_LET_GO,	 /* the writer comes: the memory that is held for it is his */
 	JOB_NEW_FILE,	 /* created without a spare, or its size was said: space behind its end */
 	JOB_FIRST_WRITE, /* the space is gone, and the writer waits */
 	JOB_MADE,	 /* what the hand did, to be written down */
@@ -213,6 +215,8 @@ struct guard {
 	struct sync_watch sync;
 	struct window window; /* the keeper's */
 	struct lease lease;
+	const struct cover_keep *keep;
+	struct cover *cover; /* NULL = the guard meets writers by events */
 	struct export_worker *exporter; /* the keeper's; NULL = none yet */
 	struct export_counters *counters;
 	uint64_t exporter_retry_ns;
@@ -228,11 +232,12 @@ struct guard {
 /* ---- guard.c ---- */
 
 /*
- * Arms the watch for conf; `journal_fd` is locked and holds the intent. On 0 everything is armed
- * and guard__run() may be called. Said.
+ * Arms the watch for conf; `journal_fd` is locked and holds the intent. `keep`: of the supervisor of
+ * its cover, or NULL. On 0 everything is armed and guard__run() may be called. Said.
  */
 int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, uint64_t seq,
-		 uint64_t end, const struct previous *prev, uint64_t spare_bytes);
+		 uint64_t end, const struct previous *prev, uint64_t spare_bytes,
+		 const struct cover_keep *keep);
 /* Until SIGTERM or SIGINT. */
 int guard__run(struct guard *g);
 /* Closes the group first (writers go on), then ends the threads. What is in memory stays there. */
@@ -344,8 +349,29 @@ void sync_watch__stop(struct guard *g);
 /* ---- plant.c ---- */
 
 void plant__do(struct guard *g, struct job *job);
+/* Into the journal before it is done: a revert after kill -9 knows where to look. */
+int plant__announce(struct guard *g, uint32_t n, int dirfd, const char *dir, const char *name,
+		    uint64_t ino);
 /* Finds the newest file that matches, and what is planted next time. */
 void previous__find(int dirfd, const char *match, struct previous *prev, char *name);
+
+/* ---- link_in.c ---- */
+
+/* A name that shall lead into memory. */
+struct link_order {
+	int dirfd;	       /* O_PATH of the snapshot directory */
+	const char *dir, *name; /* dir: relative to the guarded one, for people */
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	bool over; /* in the place of a file that has the name */
+};
+
+/*
+ * Makes a memory file within the budget, and its link; the file's number in *n. 0; -ENOSPC where it
+ * has to go to disk, which is noted then; -EEXIST where the name is taken, -errno, not noted.
+ */
+int link_in__plant(struct guard *g, const struct link_order *o, uint32_t *n);
 
 /* ---- keeper.c ---- */
 
@@ -386,5 +412,13 @@ void watchdog__stop(struct guard *g);
  */
 int daemon__run(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
 		const struct previous *prev, uint64_t spare_bytes, bool foreground);
+
+/* A guard from its start to its end, in this process; `ready` (or -1) is told how the start went. */
+int guard_main(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
+	       const struct previous *prev, uint64_t spare_bytes, int ready,
+	       const struct cover_keep *keep);
+
+/* From here on what is said goes to the log beside the journal. 0 or -errno. */
+int daemon__redirect(const struct fix_conf *conf);
 
 #endif

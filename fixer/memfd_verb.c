@@ -15,7 +15,7 @@
 struct memfd_cfg {
 	struct memfd_open_cfg open;
 	const char *match, *size_from;
-	bool discard, foreground;
+	bool discard, foreground, links;
 	uint64_t wait_ns;
 };
 
@@ -33,11 +33,14 @@ static const struct param memfd_params[] = {
 	PARAM(struct memfd_cfg, open.memory_bytes, "memory", 0, PARAM_SIZE, "BYTES",
 	      "budget; beyond it files go to disk (default: half of free memory)"),
 	PARAM(struct memfd_cfg, match, "match", 0, PARAM_STRING, "GLOB",
-	      "DIR: the memory file's name (default memory.bin); not for writers with O_EXCL"),
+	      "DIR: the memory file's name (default memory.bin)"),
 	PARAM(struct memfd_cfg, size_from, "size-from", 0, PARAM_STRING, "SIZE",
 	      "DIR: 'previous' (default: the newest matching file) or bytes"),
 	PARAM(struct memfd_cfg, foreground, "foreground", 0, PARAM_FLAG, NULL,
 	      "DIR: do not become a daemon"),
+	PARAM(struct memfd_cfg, links, "links", 0, PARAM_FLAG, NULL,
+	      "DIR: no file system over it, only links planted into new directories; not for "
+	      "writers with O_EXCL, but seen in every mount namespace"),
 	{ 0 },
 };
 
@@ -111,6 +114,7 @@ static int directories(const struct memfd_cfg *cfg, const struct param_list *dir
 		a.dir = dirs->v[i];
 		a.memory_bytes = cfg->open.memory_bytes;
 		a.foreground = cfg->foreground;
+		a.cover_or_links = !cfg->links;
 		if (cfg->match)
 			a.match = cfg->match;
 		if (cfg->size_from)

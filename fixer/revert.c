@@ -282,6 +282,7 @@ static int open_places(struct reverting *r)
 
 	r->tmpfd = c->tmp_dir[0] ? open(c->tmp_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 				 : -1;
+	cover__clear_dead(c->dir); /* of a guard that was killed with its supervisor */
 	r->dirfd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (r->dirfd >= 0 && !fstat(r->dirfd, &st) && !fstatfs(r->dirfd, &fs))
 		memcpy(&fsid, &fs.f_fsid, sizeof(fsid));

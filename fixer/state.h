@@ -44,6 +44,7 @@ struct fix_conf {
 	char id[24];
 	char tmp_dir[128]; /* memfd: where the memory files are */
 	bool no_plant;	   /* fallocate: only at open, for writers that insist on O_EXCL */
+	bool cover;	   /* memfd: writers are met by a file system over the directory */
 	bool no_readback;  /* memfd: what is durable is not read back before its memory goes */
 	uint64_t export_rate_bytes; /* memfd: at most so much to disk in a second; 0 = any */
 	bool redo;		    /* fallocate: again at the first write behind an O_TRUNC */

@@ -23,6 +23,8 @@ struct apply_cfg {
 	uint64_t memory_bytes; /* 0 = half of what is free */
 	uint64_t export_rate_bytes;
 	bool foreground, no_plant, redo, no_readback;
+	bool cover;	     /* memfd: by a file system over the directory */
+	bool cover_or_links; /* ... where it can be had, by planted links else */
 	struct tune_conf tune;
 	bool global; /* tune may change settings of the whole host */
 };

@@ -21,19 +21,30 @@ void writers__init(struct writers *w)
 	urgent_lock__init(&w->lock);
 }
 
-void writers__opened(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino)
+static void add(struct writers *w, struct writer v)
 {
+	v.used = true;
+	v.opened_ns = now_ns();
 	pthread_mutex_lock(&w->lock);
 	for (int i = 0; i < WRITERS_MAX; i++) {
 		if (w->v[i].used)
 			continue;
-		w->v[i] = (struct writer){ .dev = dev, .ino = ino, .pid = pid, .used = true };
-		w->v[i].opened_ns = now_ns();
+		w->v[i] = v;
 		pthread_mutex_unlock(&w->lock);
 		return;
 	}
 	w->overflowed++;
 	pthread_mutex_unlock(&w->lock);
+}
+
+void writers__opened(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino)
+{
+	add(w, (struct writer){ .dev = dev, .ino = ino, .pid = pid });
+}
+
+void writers__writing(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino)
+{
+	add(w, (struct writer){ .dev = dev, .ino = ino, .pid = pid, .known = true });
 }
 
 void writers__closed(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino)

@@ -32,6 +32,8 @@ struct writers {
 void writers__init(struct writers *w);
 /* From the event thread: no allocation, no blocking. */
 void writers__opened(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino);
+/* The same of one who is known to write. */
+void writers__writing(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino);
 void writers__closed(struct writers *w, pid_t pid, uint64_t dev, uint64_t ino);
 bool writers__has(struct writers *w, uint64_t dev, uint64_t ino);
 void writers__expect(struct writers *w, uint64_t until_ns);

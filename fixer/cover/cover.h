@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * A cover: the guarded directory, mounted over itself through FUSE, so that whatever way an
+ * unmodified writer makes a memory file (O_EXCL, O_TRUNC over an old one, in any directory below, a
+ * rename, a hard link), its bytes land in memory. Behind the cover stand the same links into a tmpfs
+ * that the guard plants without it; the keeper exports them, and a journal knows them.
+ *
+ *   nodes.c      what the kernel calls by a number
+ *   names.c      directories: look up, make, remove, rename, list
+ *   files.c      open files; the kernel reads and writes them itself where it can (passthrough)
+ *   attrs.c      stat, chmod, truncate, extended attributes
+ *   memory.c     which file goes to memory, and how it looks from outside
+ *   serve.c      requests and answers
+ *   mount.c      comes and goes
+ *   supervise.c  holds the connection while servers come and go
+ *
+ * It fails open as far as this can be had: the supervisor starts another server when one is killed,
+ * and the kernel asks it again what the first has not answered; where that does not help the cover
+ * is taken away, and paths lead to the real directory. When it is taken away in order, what is open
+ * is served until it is closed.
+ */
+#ifndef FLATPAUSE_FIXER_COVER_H
+#define FLATPAUSE_FIXER_COVER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nodes.h"
+
+#define COVER_THREADS	 16 /* an fsync of another's file may take one for seconds */
+#define COVER_OPEN_LOCKS 64
+#define COVER_FSTYPE	 "fuse.flatpause"
+
+struct guard;
+
+/* Descriptors of a node that is open; this process's own. */
+struct open_node {
+	int fd; /* of any kind; -1 */
+	int wr; /* O_RDWR while a writer has it: keeps the export away; -1 */
+};
+
+struct cover {
+	struct guard *g;	/* NULL: no new memory files, only what is there is served */
+	int dev, rootfd, tmpfd; /* of the keep */
+	char tmp_dir[128];
+	struct nodes nodes;
+	struct open_node *open; /* by number */
+	pthread_mutex_t open_locks[COVER_OPEN_LOCKS];
+	pthread_t threads[COVER_THREADS];
+	int threads_cnt;
+};
+
+/* What outlives a server: of the supervisor, and inherited by each. */
+struct cover_keep {
+	int dev;    /* /dev/fuse */
+	int rootfd; /* of the real directory, O_RDONLY */
+	int tmpfd;  /* of the memory files, O_RDONLY */
+	struct node_table *table;
+};
+
+/* /dev/fuse and an empty table. 0 or -errno; said. */
+int cover_keep__open(struct cover_keep *keep, const char *dir, const char *tmp_dir);
+void cover_keep__close(struct cover_keep *keep);
+
+/*
+ * Whether `dir` can be covered: FUSE, file handles, no other mount below it. 0, -EOPNOTSUPP, -EBUSY
+ * with the reason; not said.
+ */
+int cover__check(const char *dir, const char **why);
+bool cover__is_on(const char *dir);
+
+/* Puts the cover over `dir`, unless it is there already. 0 or -errno; said. */
+int cover__mount(const struct cover_keep *keep, const char *dir);
+/* Takes it away: paths lead to the real directory from here on, open files stay. */
+void cover__detach(const struct cover_keep *keep, const char *dir);
+/* Takes away what a server has left that was killed with its supervisor. Whether there was one. */
+bool cover__clear_dead(const char *dir);
+
+/*
+ * Begins to serve a cover that is mounted, in threads of its own. `g` may be NULL: then there are no
+ * new memory files. 0 or -errno; said.
+ */
+int cover__start(struct cover *c, const struct cover_keep *keep, struct guard *g,
+		 const char *tmp_dir);
+/* Until nobody has anything open below it any more. */
+void cover__drain(struct cover *c);
+
+struct fix_conf;
+struct previous;
+
+/*
+ * Runs the guard of `conf` under a cover: in a child, again in another when that is killed. As
+ * guard_main(): `ready` (or -1) is told once. Returns when all is over. 0 or -errno; said.
+ */
+int supervise(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
+	      const struct previous *prev, int ready);
+
+#endif

@@ -1,0 +1,263 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# memfd by a cover: whatever way a file is made below the directory, memory first, disk after. Once
+# with the kernel's own way to the bytes, once with all of them through the server.
+. "$(dirname "$0")/fix_lib.sh"
+writer=$(realpath "$out")/lab/vmm_writer
+[ -x "$writer" ] || {
+	skip "fix memfd DIR" "no lab tools; 'make tools' builds them"
+	done_testing
+}
+[ -c /dev/fuse ] || {
+	skip "fix memfd DIR" "no /dev/fuse"
+	done_testing
+}
+size=$((8 << 20))
+covered() { grep -q " $mnt fuse.flatpause " /proc/self/mounts; }
+uncovered() { ! covered; }
+cover() { apply --mitigation memfd --cover "$@" "$mnt"; }
+# A process that is not below the cover: what is really there.
+real() { nsenter --target $outside --mount "$@"; }
+in_memory() { real test -L "$1"; }
+on_disk() { real test -f "$1" && ! real test -L "$1"; }
+looks_real() { [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %s "$1")" = "$2" ]; }
+durable() { [ "$(state_of "$1" state)" = durable ]; }
+server() { guard_pid; }
+alive() { kill -0 "$1" 2>/dev/null; }
+
+new_fs 1G
+unshare --mount --propagation private sleep 1000 &
+outside=$! # in a mount namespace from before the cover
+trap 'kill $outside 2>/dev/null; clean_up' EXIT
+head -c $size /dev/urandom >"$work/a"
+head -c $size /dev/urandom >"$work/b"
+mkdir "$mnt/sources"
+cp "$work/a" "$work/b" "$mnt/sources" # copy_file_range wants one file system
+modes="firecracker qemu cloud-hypervisor fs-copy copy-file-range sendfile splice direct mmap"
+
+# Firecracker, QEMU, Cloud Hypervisor (O_EXCL) and the others: into a new file, over an old one
+write_all_ways() { # NAME
+	local mode
+	for mode in $modes; do
+		mkdir -p "$mnt/$1/$mode"
+		check "$1, $mode: a new file" "$writer" "$mode" "$mnt/sources/a" "$mnt/$1/$mode/memory.bin"
+		check "$1, $mode: is in memory" in_memory "$mnt/$1/$mode/memory.bin"
+		check "$1, $mode: looks like a file" looks_real "$mnt/$1/$mode/memory.bin" $size
+		check "$1, $mode: is read whole" same_bytes "$work/a" "$mnt/$1/$mode/memory.bin"
+	done
+	for mode in $modes; do
+		check "$1, $mode: reaches the disk" wait_for 10 on_disk "$mnt/$1/$mode/memory.bin"
+		check "$1, $mode: whole" same_bytes "$work/a" "$mnt/$1/$mode/memory.bin"
+	done
+	for mode in qemu sendfile splice direct mmap fs-copy; do
+		check "$1, $mode: O_TRUNC over an old file" "$writer" "$mode" "$mnt/sources/b" \
+			"$mnt/$1/$mode/memory.bin"
+		check "$1, $mode: is in memory again" in_memory "$mnt/$1/$mode/memory.bin"
+		check "$1, $mode: and read whole" same_bytes "$work/b" "$mnt/$1/$mode/memory.bin"
+	done
+	for mode in qemu sendfile splice direct mmap fs-copy; do
+		check "$1, $mode: reaches the disk again" wait_for 10 on_disk \
+			"$mnt/$1/$mode/memory.bin"
+		check "$1, $mode: whole" same_bytes "$work/b" "$mnt/$1/$mode/memory.bin"
+	done
+	check "$1: no temporary file" equals "$(find "$mnt/$1" -name '.*')" ""
+}
+check "fix memfd DIR" timeout 20 "$fixer" memfd "$mnt"
+check "covers it" covered
+write_all_ways passthrough
+check "a second controller is refused" says "is guarded already" cover
+check "of another mitigation too" says "is guarded already" apply --mitigation fallocate "$mnt"
+check "revert" revert
+check "takes the cover away" uncovered
+check "nothing is left" nothing_left
+check "fix memfd --links does not" eval 'timeout 20 "$fixer" memfd --links "$mnt" && uncovered'
+revert
+# the same without passthrough, as before Linux 6.9
+FLATPAUSE_COVER=plain cover
+write_all_ways plain
+check "revert" revert
+check "nothing is left" nothing_left
+rm -rf "$mnt"/passthrough "$mnt"/plain "$mnt"/sources
+
+# ---- names ----
+cover
+cp "$work/a" "$mnt/memory.bin"
+check "directly in the directory" in_memory "$mnt/memory.bin"
+mkdir -p "$mnt/x/y/z"
+cp "$work/a" "$mnt/x/y/z/memory.bin"
+check "deep below it" in_memory "$mnt/x/y/z/memory.bin"
+cp "$work/a" "$mnt/other.bin"
+check "what does not match goes to disk" on_disk "$mnt/other.bin"
+check "a directory lists files" equals "$(find "$mnt" -name '*.bin' -type f | wc -l)" 3
+exec 9<>"$mnt/memory.bin" # no export while it is written
+mv "$mnt/memory.bin" "$mnt/x/renamed"
+check "a rename keeps it" same_bytes "$work/a" "$mnt/x/renamed"
+ln "$mnt/x/renamed" "$mnt/x/second"
+check "a hard link is the same file" test "$mnt/x/renamed" -ef "$mnt/x/second"
+check "and counted" equals "$(stat -c %h "$mnt/x/second")" 2
+dd if="$work/b" bs=1M conv=notrunc status=none >&9
+exec 9>&-
+check "both names reach the disk" wait_for 10 on_disk "$mnt/x/second"
+check "as one file" test "$mnt/x/renamed" -ef "$mnt/x/second"
+check "with what was written last" same_bytes "$work/b" "$mnt/x/renamed"
+echo mine >"$mnt/new" && mv "$mnt/new" "$mnt/x/y/z/memory.bin"
+check "another file in its place" equals "$(cat "$mnt/x/y/z/memory.bin")" mine
+cp "$work/a" "$mnt/gone" && mv "$mnt/gone" "$mnt/memory.bin" && rm "$mnt/memory.bin"
+check "a name that was removed is free" not test -e "$mnt/memory.bin"
+mkdir "$mnt/many"
+touch "$mnt/many"/file-{1..3000}
+check "a large directory is listed whole" equals "$(find "$mnt/many" -type f | wc -l)" 3000
+check "and removed" rm -r "$mnt/many"
+ln -s nowhere "$mnt/dangling"
+check "a link of somebody else stays one" equals "$(readlink "$mnt/dangling")" nowhere
+mkfifo "$mnt/fifo"
+check "a fifo is one" test -p "$mnt/fifo"
+rm "$mnt/fifo" "$mnt/dangling"
+xattr() { python3 -c 'import os, sys; print(getattr(os, sys.argv[1])(*[a.encode() for a in sys.argv[2:]]))' "$@"; }
+xattr setxattr "$mnt/other.bin" user.note yes >/dev/null
+check "attributes of files on disk" says "b'yes'" xattr getxattr "$mnt/other.bin" user.note
+check "are listed" says "['user.note']" xattr listxattr "$mnt/other.bin"
+xattr removexattr "$mnt/other.bin" user.note >/dev/null
+check "and removed" says "[]" xattr listxattr "$mnt/other.bin"
+cp -r "$mnt/x" "$mnt/copy" && mv "$mnt/copy" "$mnt/moved"
+check "trees are copied and moved" same_bytes "$work/b" "$mnt/moved/second"
+rm -r "$mnt/moved" "$mnt/x" "$mnt/other.bin"
+truncate -s 256M "$mnt/memory.bin"
+dd if="$work/a" of="$mnt/memory.bin" bs=4096 count=3 seek=1000 conv=notrunc status=none
+cp --sparse=always "$mnt/memory.bin" "$work/sparse"
+check "a sparse file reaches the disk" wait_for 10 on_disk "$mnt/memory.bin"
+check "with its bytes" same_bytes "$work/sparse" "$mnt/memory.bin"
+check "and its holes" test "$(stat -c %b "$mnt/memory.bin")" -lt 1024
+rm "$mnt/memory.bin"
+
+# ---- users ----
+as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+check "another user may not write here" not as_nobody sh -c "echo x >'$mnt/memory.bin'" 2>/dev/null
+install -d -o 65534 -g 65534 "$mnt/his"
+chmod 711 "$work"
+as_nobody sh -c "umask 027; cat >'$mnt/his/memory.bin'" <"$work/a"
+check "but where he may" in_memory "$mnt/his/memory.bin"
+check "it is his, with his umask" equals "$(stat -c %u:%g:%a "$mnt/his/memory.bin")" 65534:65534:640
+check "on disk too" wait_for 10 on_disk "$mnt/his/memory.bin"
+check "it is his" equals "$(stat -c %u:%g:%a "$mnt/his/memory.bin")" 65534:65534:640
+exec 9>"$mnt/his/memory.bin"
+dir=$(real readlink "$mnt/his/memory.bin")
+as_nobody ln -s "$dir" "$mnt/his/mine"
+check "a link into our memory that is not ours stays a link" test -L "$mnt/his/mine"
+exec 9>&-
+rm "$mnt/his/mine"
+mkdir "$mnt/group" && chgrp 65534 "$mnt/group" && chmod g+s "$mnt/group"
+echo x >"$mnt/group/memory.bin"
+check "a set-group-ID directory gives its group" equals "$(stat -c %g "$mnt/group/memory.bin")" 65534
+revert
+check "nothing is left" nothing_left
+rm -rf "${mnt:?}"/*
+
+# ---- the budget ----
+cover --memory 12M --size-from $size
+mkdir "$mnt/1" "$mnt/2"
+exec 8<>"$mnt/1/memory.bin"
+exec 9<>"$mnt/2/memory.bin"
+check "within the budget" in_memory "$mnt/1/memory.bin"
+check "over the budget: on disk" on_disk "$mnt/2/memory.bin"
+check "with a warning" says "the memory budget is used up" "$fixer" status
+cat "$work/a" >&9
+exec 8>&- 9>&-
+check "and written there" same_bytes "$work/a" "$mnt/2/memory.bin"
+revert
+rm -rf "${mnt:?}"/*
+
+# ---- the server is killed ----
+cover
+mkfifo "$work/gate"
+mkdir "$mnt/kill"
+echo data >"$mnt/kill/disk.bin"
+exec 8<>"$mnt/kill/disk.bin"
+exec 7<>"$mnt/kill/unlinked.bin"
+rm "$mnt/kill/unlinked.bin"
+(exec 9>"$mnt/kill/memory.bin" && cat "$work/gate" - <"$work/a" >&9 && sync /dev/fd/9) &
+slow=$!
+wait_for 5 in_memory "$mnt/kill/memory.bin"
+first=$(server)
+kill -9 "$first"
+: >"$work/gate"
+check "a writer goes on" wait $slow
+restarted() { local pid; pid=$(server); [ "$pid" != "$first" ] && alive "$pid"; }
+check "with another server" wait_for 10 restarted
+check "it has all of it" same_bytes "$work/a" "$mnt/kill/memory.bin"
+echo more >&8
+check "a file that was open is written on" equals "$(tail -c 5 "$mnt/kill/disk.bin")" more
+echo unlinked >&7
+check "one without a name too" equals "$(cat /proc/self/fd/7)" unlinked
+check "it reaches the disk" wait_for 10 on_disk "$mnt/kill/memory.bin"
+check "whole" same_bytes "$work/a" "$mnt/kill/memory.bin"
+check "status says what happened" says "the server of the cover was killed; another went on" \
+	"$fixer" status
+# again and again, under load
+storm() {
+	for i in $(seq 30); do
+		mkdir "$mnt/storm-$i" && cp "$work/a" "$mnt/storm-$i/memory.bin" || return 1
+	done
+}
+storm &
+storming=$!
+for _ in 1 2 3; do
+	sleep 0.3
+	kill -9 "$(server)" 2>/dev/null
+done
+check "30 files while servers are killed" wait $storming
+whole=0
+for i in $(seq 30); do
+	wait_for 20 on_disk "$mnt/storm-$i/memory.bin" &&
+		same_bytes "$work/a" "$mnt/storm-$i/memory.bin" && whole=$((whole + 1))
+done
+check "all are whole on disk" equals "$whole" 30
+
+# ---- what is open when the cover goes ----
+exec 6<>"$mnt/kill/left.bin"
+check "revert with open files" revert
+check "takes the cover away at once" uncovered
+echo left >&6
+check "what was open is still written" equals "$(cat "$mnt/kill/left.bin")" left
+check "and synced" sync "/proc/self/fd/6"
+exec 6>&- 7>&- 8>&-
+served() { pgrep -f "apply --mitigation memfd --cover $mnt" >/dev/null; }
+check "nobody serves it when it is closed" wait_for 10 not served
+check "nothing is left" nothing_left
+
+# ---- all of them are killed ----
+cover
+mkdir "$mnt/all"
+exec 9>"$mnt/all/memory.bin"
+cat "$work/a" >&9
+pkill -9 -f "apply --mitigation memfd --cover $mnt"
+dead() { ! stat "$mnt/all" >/dev/null 2>&1; }
+check "without any server the cover is dead" wait_for 5 dead
+check "an open file is written by the kernel itself" eval 'echo after >&9'
+exec 9>&-
+check "revert clears it away" revert
+check "the file is whole" cmp -n $size "$work/a" "$mnt/all/memory.bin"
+check "to the last byte" equals "$(tail -c 6 "$mnt/all/memory.bin")" after
+check "nothing is left" nothing_left
+cover
+pkill -9 -f "apply --mitigation memfd --cover $mnt"
+wait_for 5 dead
+check "another cover goes on where that left off" cover
+mkdir "$mnt/again"
+cp "$work/a" "$mnt/again/memory.bin"
+check "and works" in_memory "$mnt/again/memory.bin"
+revert
+
+# ---- what cannot be covered ----
+mkdir "$mnt/sub" && mount -t tmpfs none "$mnt/sub"
+check "nothing is hidden: a mount below it is refused" says "mounted below" cover
+check "fix memfd plants links then, and says so" says "Links are planted" timeout 20 "$fixer" memfd "$mnt"
+check "no cover" uncovered
+revert
+umount "$mnt/sub"
+check "--cover is of memfd" exits_with 2 apply --mitigation fallocate --cover "$mnt"
+check "nothing is left" nothing_left
+kill $outside
+wait $outside 2>/dev/null
+check "the device can be unmounted" umount "$mnt"
+done_testing
