@@ -20,17 +20,27 @@
 #include "beneath.h"
 #include "guard.h"
 
-/* Everything the watchdog needs stays in registers and in one shared page. */
+#define DOG_NAP_NS 200000000ull
+
+/*
+ * Everything the watchdog needs stays in registers and in one shared page. It counts its own naps: by
+ * the clock a guard would seem stuck behind any moment in which the whole machine stood still.
+ */
 static void watch_over(pid_t guard, atomic_uint_fast64_t *heartbeat)
 {
-	const struct timespec nap = { .tv_nsec = 200000000 };
+	const struct timespec nap = { .tv_nsec = DOG_NAP_NS };
+	uint64_t last = 0, now;
+	unsigned int still = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "flatpause-dog");
 	syscall(SYS_close_range, 0u, ~0u, 0u);
 	while (getppid() == guard) {
 		nanosleep(&nap, NULL);
-		if (now_ns() - atomic_load(heartbeat) > GUARD_STUCK_NS) {
+		now = atomic_load(heartbeat);
+		still = now == last ? still + 1 : 0;
+		last = now;
+		if (still * DOG_NAP_NS > GUARD_STUCK_NS) {
 			kill(guard, SIGKILL); /* the kernel lets the writers go on */
 			break;
 		}
@@ -112,7 +122,7 @@ int guard_main(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64
 		err = guard__run(g);
 	if (g)
 		guard__stop(g);
-	if (!keep) /* the threads of a cover are still at it; the caller ends the process */
+	if (!keep) /* a thread of its cover may still be at it; the caller ends the process */
 		free(g);
 	return err;
 }

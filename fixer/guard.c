@@ -326,11 +326,13 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 	return err ? err : start_threads(g);
 }
 
-/* The cover's threads go on until the process ends: what is open is served by the supervisor then. */
+/* What is open below a cover is served by its supervisor from here on. */
 void guard__stop(struct guard *g)
 {
 	if (g->keep)
 		cover__detach(g->keep, g->conf.dir);
+	if (g->cover)
+		cover__stop(g->cover);
 	answer__all(g);
 	if (g->fan >= 0)
 		close(g->fan); /* whoever still waits goes on */

@@ -23,6 +23,7 @@
 #define FLATPAUSE_FIXER_COVER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -49,6 +50,7 @@ struct cover {
 	pthread_mutex_t open_locks[COVER_OPEN_LOCKS];
 	pthread_t threads[COVER_THREADS];
 	int threads_cnt;
+	atomic_bool stop;
 };
 
 /* What outlives a server: of the supervisor, and inherited by each. */
@@ -83,6 +85,8 @@ bool cover__clear_dead(const char *dir);
  */
 int cover__start(struct cover *c, const struct cover_keep *keep, struct guard *g,
 		 const char *tmp_dir);
+/* Ends the threads, each behind the request that it has in hand; the connection stays. */
+void cover__stop(struct cover *c);
 /* Until nobody has anything open below it any more. */
 void cover__drain(struct cover *c);
 

@@ -4,15 +4,19 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "../../user/clock.h"
 #include "../../user/log.h"
 
+#define STOP_NS	     2000000000ull /* an fsync may take longer */
 #define BUFFER_BYTES (COVER_WRITE_MAX + 8192)
 
 int reply2(const struct request *r, const void *a, size_t a_len, const void *b, size_t b_len)
@@ -194,7 +198,7 @@ static void *serve(void *arg)
 	char *buf = mmap(NULL, BUFFER_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			 -1, 0);
 
-	while (buf != MAP_FAILED) {
+	while (buf != MAP_FAILED && !atomic_load(&c->stop)) {
 		ssize_t n = read(c->dev, buf, BUFFER_BYTES);
 
 		if (n > 0)
@@ -267,9 +271,37 @@ int cover__start(struct cover *c, const struct cover_keep *keep, struct guard *g
 	}
 	if (!c->threads_cnt)
 		return log_err(err, "cannot cover the directory");
-	if (keep->table->answered)
+	if (keep->table->answered && keep->table->resends)
 		ask_again(c);
 	return 0;
+}
+
+static void wake_up(int sig)
+{
+	(void)sig; /* ends a read() */
+}
+
+/* A signal that comes just before a thread reads is lost on it: again, until it has heard. */
+void cover__stop(struct cover *c)
+{
+	const struct sigaction wake = { .sa_handler = wake_up };
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	uint64_t until_ns = now_ns() + STOP_NS;
+
+	sigaction(SIGUSR1, &wake, NULL);
+	atomic_store(&c->stop, true);
+	while (c->threads_cnt && now_ns() < until_ns) {
+		if (!pthread_tryjoin_np(c->threads[c->threads_cnt - 1], NULL)) {
+			c->threads_cnt--;
+			continue;
+		}
+		for (int i = 0; i < c->threads_cnt; i++)
+			pthread_kill(c->threads[i], SIGUSR1);
+		nanosleep(&nap, NULL);
+	}
+	if (c->threads_cnt)
+		log_warn("%d requests below the cover were left to whoever comes next",
+			 c->threads_cnt);
 }
 
 void cover__drain(struct cover *c)

@@ -21,7 +21,7 @@ MEMORY_MIB=512
 BOOT_LIMIT_S=${VM_LIMIT_S:-150}
 
 # Of a modular kernel; what is built in is no file and left out. In any order.
-MODULES=(virtio_pci virtio_blk crc32c_generic crc32c_intel ext4)
+MODULES=(virtio_pci virtio_blk crc32c_generic crc32c_intel ext4 fuse)
 
 unavailable() {
 	echo "$*" >&2

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+# The cover on older kernels of the distribution, emulated: one before passthrough and before a
+# kernel asks another server what a dead one has not answered, one that has both.
+. "$(dirname "$0")/../tap.sh"
+
+here=$(dirname "$0")
+out=${FLATPAUSE_OUT:-$here/../../.output}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+said() { # NAME RESULTS LINE
+	check "$1: $3" grep -qx "$3" "$2/said"
+}
+
+check_cover() { # NAME RESULTS LIVES
+	local line
+	for line in "mounts 1" "a new file with O_EXCL" "is read whole" "durable 1" "is whole on disk" \
+		"O_TRUNC over it" "durable again 2" "the directory can be used" "reverted" \
+		"mounts at the end 0" "links at the end 0" "left in memory 0"; do
+		said "$1" "$2" "$line"
+	done
+	said "$1" "$2" "mounts behind the kill $3"
+	if [ "$3" = 1 ]; then
+		said "$1" "$2" "another server goes on"
+		said "$1" "$2" "it is another"
+	else
+		check "$1: says why the cover was taken away" \
+			grep -q "this kernel (before 6.9) does not ask another" "$2/guard.log"
+	fi
+}
+
+for each in linux-image-amd64:0 linux-image-6.12-cloud-amd64:1; do
+	package=${each%:*} status=0
+	dir=$("$here/vm.sh" kernel "$package" "$out/vm/kernels" 2>"$scratch/why") || status=$?
+	[ "$status" -ne 0 ] || "$here/vm.sh" run "$dir" "$scratch/$package" "$here/guest_cover.sh" \
+		"$out/flatpause-fixer" 2>"$scratch/why" || status=$?
+	cat "$scratch/why" >&2
+	if [ "$status" -eq 77 ]; then
+		skip "$package: a cover in an emulated machine" "$(tail -1 "$scratch/why")"
+		continue
+	fi
+	check "$package: the guest boots and runs to its end" test "$status" -eq 0
+	[ "$status" -eq 0 ] || continue
+	cat "$scratch/$package"/{script.out,log,said,guard.log} >&2
+	check_cover "linux $(cat "$scratch/$package/kernel")" "$scratch/$package" "${each#*:}"
+done
+done_testing
