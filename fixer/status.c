@@ -93,10 +93,11 @@ static json_t *one(struct state *s)
 		add_finding(file);
 		json_array_append(files, file);
 	}
-	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:s, s:O, s:o, s:O, s:o*}", "dir", s->conf.dir,
-			 "mitigation", mitigation_name(s->conf.mitigation), "match", s->conf.match,
-			 "alive", state__alive(s), "pid", (int)s->pid, "journal", s->path, "notes",
-			 s->notes, "files", files, "knobs", s->knobs, "export", export_of(s));
+	return json_pack("{s:s, s:s, s:b, s:s, s:b, s:i, s:s, s:O, s:o, s:O, s:o*}", "dir",
+			 s->conf.dir, "mitigation", mitigation_name(s->conf.mitigation), "cover",
+			 s->conf.cover, "match", s->conf.match, "alive", state__alive(s), "pid",
+			 (int)s->pid, "journal", s->path, "notes", s->notes, "files", files,
+			 "knobs", s->knobs, "export", export_of(s));
 }
 
 static int add(const char *path, void *arg)
@@ -172,7 +173,8 @@ static void print_head(json_t *dir)
 		printf(", in force until `flatpause fix revert`\n");
 		return;
 	}
-	printf(" for '%s', ", json_string_value(json_object_get(dir, "match")));
+	printf("%s for '%s', ", json_is_true(json_object_get(dir, "cover")) ? " by a cover" : "",
+	       json_string_value(json_object_get(dir, "match")));
 	if (json_is_true(json_object_get(dir, "alive")))
 		printf("%s pid %lld\n", held ? "holder" : "guard",
 		       (long long)json_integer_value(json_object_get(dir, "pid")));
