@@ -21,7 +21,9 @@
 
 void apply_cfg__defaults(struct apply_cfg *cfg)
 {
-	*cfg = (struct apply_cfg){ .match = "memory.bin", .size_from = "previous" };
+	*cfg = (struct apply_cfg){ .match = "memory.bin",
+				   .size_from = "previous",
+				   .export_workers = EXPORT_WORKERS };
 	tune_conf__defaults(&cfg->tune);
 }
 
@@ -169,6 +171,7 @@ static int fill_conf(struct fix_conf *conf, const struct apply_cfg *cfg)
 	conf->redo = cfg->redo;
 	conf->no_readback = cfg->no_readback;
 	conf->export_rate_bytes = cfg->export_rate_bytes;
+	conf->export_workers = cfg->export_workers;
 	conf->memory_bytes = cfg->memory_bytes;
 	if (!conf->memory_bytes && !sysinfo(&si))
 		conf->memory_bytes = (uint64_t)(si.freeram + si.bufferram) * si.mem_unit / 2;
@@ -440,6 +443,13 @@ static const struct param apply_params[] = {
 	      "memfd: budget; beyond it files go to disk (default: half of free memory)"),
 	PARAM(struct apply_cfg, export_rate_bytes, "export-rate", 0, PARAM_SIZE, "BYTES",
 	      "memfd: at most so many bytes a second to disk (default: as fast as it goes)"),
+	{ .name = "export-workers",
+	  .type = PARAM_U32,
+	  .offset = offsetof(struct apply_cfg, export_workers),
+	  .min = 1,
+	  .max = EXPORT_WORKERS_MAX,
+	  .arg = "N",
+	  .help = "memfd: so many files go to disk side by side (default 2)" },
 	PARAM(struct apply_cfg, no_readback, "no-readback", 0, PARAM_FLAG, NULL,
 	      "memfd: let the memory go when the file is durable, without reading it back from "
 	      "disk first"),

@@ -328,7 +328,7 @@ static void handle_close(struct guard *g, const struct fanotify_event_metadata *
 	if (g->conf.mitigation == MITIGATION_MEMFD) {
 		n = memory_number(g, m->fd);
 		if (n)
-			keeper__closed(g, n);
+			held__closed(g, n);
 		return;
 	}
 	slot = track__find(g, st->st_dev, st->st_ino);

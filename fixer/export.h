@@ -7,6 +7,7 @@
 #ifndef FLATPAUSE_EXPORT_H
 #define FLATPAUSE_EXPORT_H
 
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +17,8 @@
 #include "export_way.h"
 #include "pool.h"
 
+#define EXPORT_WORKERS_MAX  16u
+#define EXPORT_WORKERS	    2u /* see tests/bench/export_workers.sh */
 #define EXPORT_SIZE_BUCKETS 13 /* up to 512 B, 1 KiB, ... 1 MiB, and above */
 
 /* What the workers that share it have done; read without a lock. */
@@ -26,11 +29,20 @@ struct export_counters {
 	atomic_uint_fast64_t held_back_ns; /* with a file in hand, for writers or the rate */
 };
 
+/* What the workers of one disk have together, however many they are. */
+struct export_share {
+	uint64_t rate_bytes;	      /* at most so much in a second; 0 = as fast as it goes */
+	atomic_uint_fast64_t next_ns; /* by what was let through before */
+	sem_t in_air;		      /* steps that may be queued on the disk when a window opens */
+};
+
+void export_share__init(struct export_share *s, uint64_t rate_bytes);
+
 struct export_hooks {
 	void (*yield)(void *arg);     /* before each step: returns when the device may be used */
 	bool (*cancelled)(void *arg); /* ends the copy with -ECANCELED */
 	void *arg;		      /* both are called from the worker's threads */
-	uint64_t rate_bytes;	      /* at most so much in a second; 0 = as fast as it goes */
+	struct export_share *share;   /* NULL = this worker is alone, and goes as fast as it can */
 };
 
 struct export_result {

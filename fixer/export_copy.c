@@ -36,26 +36,45 @@ static bool is_cancelled(const struct copying *c)
 	return c->hooks->cancelled && c->hooks->cancelled(c->hooks->arg);
 }
 
-/* By what was let through before. */
+void export_share__init(struct export_share *s, uint64_t rate_bytes)
+{
+	s->rate_bytes = rate_bytes;
+	atomic_init(&s->next_ns, 0);
+	sem_init(&s->in_air, 0, SINK_IN_AIR);
+}
+
+/* When `cost_ns` worth of bytes may go: everybody who asks is given a later time. */
+static uint64_t take_turn(struct export_share *s, uint64_t cost_ns)
+{
+	uint64_t now = now_ns(), turn;
+	uint_fast64_t next = atomic_load(&s->next_ns);
+
+	do
+		turn = next + RATE_BURST_NS < now ? now - RATE_BURST_NS : next;
+	while (!atomic_compare_exchange_weak(&s->next_ns, &next, turn + cost_ns));
+	return turn;
+}
+
 static int keep_rate(struct copying *c, size_t bytes)
 {
-	uint64_t now = now_ns(), *next = &c->w->next_step_ns;
+	struct export_share *s = c->hooks->share;
+	uint64_t cost_ns, turn, now;
 
-	if (!c->hooks->rate_bytes)
+	if (!s || !s->rate_bytes)
 		return 0;
-	while (now < *next) {
+	cost_ns = (uint64_t)((double)bytes * 1e9 / (double)s->rate_bytes);
+	turn = take_turn(s, cost_ns);
+	while ((now = now_ns()) < turn) {
 		const struct timespec nap = {
-			.tv_nsec = (long)(*next - now < RATE_NAP_NS ? *next - now : RATE_NAP_NS)
+			.tv_nsec = (long)(turn - now < RATE_NAP_NS ? turn - now : RATE_NAP_NS)
 		};
 
-		if (is_cancelled(c))
+		if (is_cancelled(c)) {
+			atomic_fetch_sub(&s->next_ns, cost_ns); /* the others go earlier */
 			return -ECANCELED;
+		}
 		nanosleep(&nap, NULL);
-		now = now_ns();
 	}
-	if (*next + RATE_BURST_NS < now)
-		*next = now - RATE_BURST_NS;
-	*next += (uint64_t)((double)bytes * 1e9 / (double)c->hooks->rate_bytes);
 	return 0;
 }
 
@@ -217,7 +236,8 @@ static int copy_data(struct copying *c)
 
 	if (err)
 		return err;
-	sink__begin(&c->w->sink, &target, gate, c);
+	sink__begin(&c->w->sink, &target, gate, c,
+		    c->hooks->share ? &c->hooks->share->in_air : NULL);
 	err = walk_data(c, POOL_SLOT_BYTES, copy_step, true);
 	end = sink__end(&c->w->sink); /* also behind an error: what is under way uses our memory */
 	c->res->way = target.way;
@@ -284,13 +304,15 @@ int export__copy(struct export_worker *w, int src, int dirfd, const char *tmp,
 
 static int sum_step(struct copying *c, uint64_t off, size_t len)
 {
-	int err = give_way(c, len);
-	char *slot;
+	char *slot = pool__take(&c->w->pool);
+	sem_t *in_air = c->hooks->share ? &c->hooks->share->in_air : NULL;
+	int err;
 
-	if (err)
-		return err;
-	slot = pool__take(&c->w->pool);
-	err = read_range(c->src, slot, off, len);
+	air__take(in_air);
+	err = give_way(c, len);
+	if (!err)
+		err = read_range(c->src, slot, off, len);
+	air__give(in_air);
 	if (!err)
 		c->crc = crc32c(c->crc, slot, len);
 	pool__give(&c->w->pool, slot);

@@ -9,12 +9,27 @@
 
 /* ---- by blocking calls: in place, or in the thread ---- */
 
+void air__take(sem_t *in_air)
+{
+	while (in_air && sem_wait(in_air) && errno == EINTR)
+		;
+}
+
+void air__give(sem_t *in_air)
+{
+	if (in_air)
+		sem_post(in_air);
+}
+
+/* The place first: the gate is the last that is passed before the disk. */
 static int write_step(struct sink *s, const struct step *step, int err)
 {
+	air__take(s->in_air);
 	if (!err)
 		err = s->gate(s->gate_arg, step);
 	if (!err)
 		err = target__write(s->target, step);
+	air__give(s->in_air);
 	pool__give(s->pool, (char *)step->buf);
 	return err;
 }
@@ -92,7 +107,8 @@ static void land_one(struct sink *s)
 	}
 	err = finish(s, &s->flying[id], res);
 	pool__give(s->pool, (char *)s->flying[id].buf);
-	s->in_air[id] = false;
+	air__give(s->in_air);
+	s->used[id] = false;
 	s->flying_cnt--;
 	if (err && !s->err)
 		s->err = err;
@@ -117,23 +133,36 @@ static char *slot_uring(struct sink *s)
 	return slot ? slot : pool__take(s->pool);
 }
 
+/* Who waits for others has nothing out itself: only so can everybody who waits be sure to come on. */
+static void take_air(struct sink *s)
+{
+	while (s->in_air && s->flying_cnt) {
+		if (!sem_trywait(s->in_air))
+			return;
+		land_one(s);
+	}
+	air__take(s->in_air);
+}
+
 static int put_uring(struct sink *s, const struct step *step)
 {
 	uint64_t id = 0;
 	int err;
 
-	while (s->in_air[id])
+	take_air(s);
+	while (s->used[id])
 		id++;
 	err = s->err ? s->err : s->gate(s->gate_arg, step);
 	if (!err)
 		err = uring__write(&s->uring, s->target->dst, step->buf, step->padded, step->off,
 				   id);
 	if (err) {
+		air__give(s->in_air);
 		pool__give(s->pool, (char *)step->buf);
 		return s->err = err;
 	}
 	s->flying[id] = *step;
-	s->in_air[id] = true;
+	s->used[id] = true;
 	s->flying_cnt++;
 	return 0;
 }
@@ -178,11 +207,12 @@ void sink__destroy(struct sink *s)
 	pthread_mutex_destroy(&s->lock);
 }
 
-void sink__begin(struct sink *s, struct target *target, gate_fn gate, void *arg)
+void sink__begin(struct sink *s, struct target *target, gate_fn gate, void *arg, sem_t *in_air)
 {
 	s->target = target;
 	s->gate = gate;
 	s->gate_arg = arg;
+	s->in_air = in_air;
 	s->err = 0;
 }
 

@@ -8,6 +8,7 @@
 #define FLATPAUSE_EXPORT_SINK_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 
 #include "export_way.h"
@@ -28,7 +29,8 @@ struct sink {
 	struct target *target; /* NULL between files */
 	gate_fn gate;
 	void *gate_arg;
-	int err; /* of this file, the first */
+	sem_t *in_air; /* what all workers together may have queued; NULL = we are alone */
+	int err;       /* of this file, the first */
 
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -39,15 +41,19 @@ struct sink {
 
 	struct uring uring;
 	struct step flying[SINK_IN_AIR];
-	bool in_air[SINK_IN_AIR];
+	bool used[SINK_IN_AIR];
 	uint32_t flying_cnt;
 };
+
+/* A place among what is queued on the disk, waited for. NULL: nothing to wait for. */
+void air__take(sem_t *in_air);
+void air__give(sem_t *in_air);
 
 /* 0 or -errno. SINK_URING becomes SINK_THREAD where this kernel refuses io_uring. */
 int sink__init(struct sink *s, enum sink_kind kind, struct pool *pool);
 void sink__destroy(struct sink *s);
 
-void sink__begin(struct sink *s, struct target *target, gate_fn gate, void *arg);
+void sink__begin(struct sink *s, struct target *target, gate_fn gate, void *arg, sem_t *in_air);
 /* A slot to fill; waits for one. */
 char *sink__slot(struct sink *s);
 /* Takes the step over, its slot too. Non-zero: the file has failed, no use in going on. */

@@ -12,7 +12,6 @@ struct export_worker {
 	struct way_cache cache;
 	enum way wanted;
 	struct export_counters *counters;
-	uint64_t next_step_ns; /* by the rate */
 };
 
 /*

@@ -105,8 +105,8 @@ static void drain_signals(struct guard *g)
 	struct signalfd_siginfo si;
 
 	while (read(g->sigfd, &si, sizeof(si)) == sizeof(si)) {
-		if ((int)si.ssi_signo == SIGRTMIN + 1)
-			keeper__lease_broken(g, si.ssi_fd);
+		if ((int)si.ssi_signo == LEASE_SIGNAL)
+			exports__lease_broken(g, si.ssi_fd);
 		else
 			g->stop = true;
 	}
@@ -152,7 +152,7 @@ static int open_signals(struct guard *g)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGRTMIN + 1);
+	sigaddset(&set, LEASE_SIGNAL);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	g->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -280,11 +280,8 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 	g->conf = *conf;
 	g->prev = *prev;
 	g->fan = g->inotify = g->wake = g->sigfd = g->dirfd = g->hiddenfd = g->tmpfd = -1;
-	g->lease.fd = -1;
 	g->self = getpid();
 	urgent_lock__init(&g->lock);
-	urgent_lock__init(&g->lease.lock);
-	pthread_cond_init(&g->lease.broken_cond, NULL);
 	writers__init(&g->writers);
 	err = journal__continue(&g->journal, journal_fd, seq, end);
 	if (!err)

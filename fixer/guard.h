@@ -7,7 +7,8 @@
  *   hand     (hand.c)   allocates while an answer waits, or behind it
  *   clerk    (clerk.c)  looks at extents and writes down what became of them; nobody waits for it
  *   closer   (hand.c)   lets go of descriptors: on ext4 that can mean writing a whole file out
- *   keeper   (keeper.c) makes the next spare, exports what is in memory; yields to writers
+ *   keeper   (keeper.c) gets ready for the next window: a spare, warm memory; yields to writers
+ *   exports  (exports.c, held.c) bring what is in memory to disk, side by side; yield to writers
  *
  * Memory files have names on a tmpfs, so they outlive it; resume.c takes them over.
  *
@@ -28,6 +29,7 @@
 #include "cover/cover.h"
 #include "export.h"
 #include "journal.h"
+#include "lease.h"
 #include "prealloc.h"
 #include "state.h"
 #include "window.h"
@@ -94,6 +96,16 @@ struct held {
 	uint64_t retry_ns;
 	uint32_t restarts;
 	bool linked; /* the link stands: before that the slot is the planter's */
+	bool taken;  /* somebody has it in hand, see held__take() */
+};
+
+/* One worker of the export. */
+struct exporter {
+	struct guard *g;
+	struct export_worker *worker; /* NULL = none yet */
+	struct lease lease;	      /* on the file in hand */
+	uint64_t retry_ns;
+	pthread_t thread;
 };
 
 enum job_kind {
@@ -153,16 +165,6 @@ struct pending {
 	bool has_job;
 };
 
-enum lease_phase { LEASE_NONE, LEASE_COPY, LEASE_COMMITTED };
-
-struct lease {
-	pthread_mutex_t lock;
-	pthread_cond_t broken_cond;
-	int fd;
-	enum lease_phase phase;
-	bool broken;
-};
-
 /* What the next memory file is expected to look like. */
 struct previous {
 	uint64_t bytes;
@@ -213,17 +215,19 @@ struct guard {
 
 	struct writers writers;
 	struct sync_watch sync;
-	struct window window; /* the keeper's */
-	struct lease lease;
 	const struct cover_keep *keep;
 	struct cover *cover; /* NULL = the guard meets writers by events */
-	struct export_worker *exporter; /* the keeper's; NULL = none yet */
-	struct export_counters *counters;
-	uint64_t exporter_retry_ns;
+	struct window window;
+	pthread_mutex_t window_lock;
 	uint64_t looked_ns; /* keeper: when the directories were last looked at */
 	pthread_t keeper;
 	bool keeper_running;
-	atomic_bool quit; /* for keeper and hooks */
+	struct exporter exporters[EXPORT_WORKERS_MAX];
+	uint32_t exporters_cnt;
+	atomic_uint exporting; /* workers that have a file in hand */
+	struct export_share export_share;
+	struct export_counters *counters;
+	atomic_bool quit; /* for keeper, exporters and their hooks */
 
 	atomic_uint_fast64_t *heartbeat; /* shared with the watchdog */
 	pid_t self, watchdog;
@@ -377,12 +381,45 @@ int link_in__plant(struct guard *g, const struct link_order *o, uint32_t *n);
 
 int keeper__start(struct guard *g);
 void keeper__stop(struct guard *g);
+/* Whether somebody writes below the directory, or a window is open on its disk. From any thread. */
+bool keeper__window_is_open(struct guard *g);
+
+/* ---- exports.c ---- */
+
+/* As many workers as conf.export_workers says. */
+int exports__start(struct guard *g);
+/* After `quit` is set. */
+void exports__stop(struct guard *g);
 /* From the watch thread, on the signal of a lease break. */
-void keeper__lease_broken(struct guard *g, int fd);
+void exports__lease_broken(struct guard *g, int fd);
+
+/* ---- held.c ---- */
+
 /* From the watch thread: the memory file `n` was closed after writing. */
-void keeper__closed(struct guard *g, uint32_t n);
+void held__closed(struct guard *g, uint32_t n);
 /* Removes memory file `n` with its directory below tmpfd. */
-void keeper__drop_memory(int tmpfd, uint32_t n, const char *name);
+void held__drop_memory(int tmpfd, uint32_t n, const char *name);
+/* Below tmpfd. */
+void held__memory_path(const struct held *h, char *path, size_t size);
+
+/* Whoever has taken a slot ends with one of the next three. False: another has it, or it is free. */
+bool held__take(struct guard *g, int slot);
+/* The file that has waited longest for its export; -1 = none is due. */
+int held__take_oldest(struct guard *g);
+void held__put_down(struct guard *g, int slot);
+/* Its memory may go: the slot is free again. */
+void held__release(struct guard *g, int slot);
+/* The same, and its owner is said to have removed it. */
+void held__deleted(struct guard *g, int slot);
+
+/* For a slot that was taken. */
+void held__record(struct guard *g, const struct held *h, const char *state);
+/* Whether the link is somewhere still; where its owner has moved it, we move with it. */
+bool held__follow_link(struct guard *g, struct held *h);
+/* Counts its memory as what it is now. */
+void held__account(struct guard *g, struct held *h);
+/* Lets go of all whose link was deleted. */
+void held__look(struct guard *g);
 
 /* ---- resume.c: where a guard that was killed left off ---- */
 

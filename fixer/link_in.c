@@ -105,7 +105,7 @@ static int make_memory_dir(struct guard *g, uint32_t n, const struct link_order 
 	if (!err)
 		err = watch__mark_memory_dir(g, g->tmpfd, sub);
 	if (err)
-		keeper__drop_memory(g->tmpfd, n, o->name);
+		held__drop_memory(g->tmpfd, n, o->name);
 	return err;
 }
 
@@ -137,7 +137,7 @@ static int announce_and_link(struct guard *g, struct held *h, const struct link_
 	if (!err)
 		err = make_link(h, o);
 	if (err) {
-		keeper__drop_memory(g->tmpfd, h->n, o->name);
+		held__drop_memory(g->tmpfd, h->n, o->name);
 		journal__append(&g->journal, REC_FILE,
 				json_pack("{s:I, s:s}", "n", (json_int_t)h->n, "state", "on disk"),
 				0);

@@ -9,14 +9,16 @@
 
 #include "../user/cli/params.h"
 #include "../user/log.h"
+#include "export.h"
 #include "memfd.h"
 #include "verbs.h"
 
 struct memfd_cfg {
 	struct memfd_open_cfg open;
 	const char *match, *size_from;
-	bool discard, foreground, links;
-	uint64_t wait_ns;
+	bool discard, foreground, links, no_readback;
+	uint64_t wait_ns, export_rate_bytes;
+	uint32_t export_workers;
 };
 
 static const struct param memfd_params[] = {
@@ -36,6 +38,17 @@ static const struct param memfd_params[] = {
 	      "DIR: the memory file's name (default memory.bin)"),
 	PARAM(struct memfd_cfg, size_from, "size-from", 0, PARAM_STRING, "SIZE",
 	      "DIR: 'previous' (default: the newest matching file) or bytes"),
+	PARAM(struct memfd_cfg, export_rate_bytes, "export-rate", 0, PARAM_SIZE, "BYTES",
+	      "DIR: at most so many bytes a second to disk (default: as fast as it goes)"),
+	{ .name = "export-workers",
+	  .type = PARAM_U32,
+	  .offset = offsetof(struct memfd_cfg, export_workers),
+	  .min = 1,
+	  .max = EXPORT_WORKERS_MAX,
+	  .arg = "N",
+	  .help = "DIR: so many files go to disk side by side (default 2)" },
+	PARAM(struct memfd_cfg, no_readback, "no-readback", 0, PARAM_FLAG, NULL,
+	      "DIR: what is durable is not read back before its memory goes"),
 	PARAM(struct memfd_cfg, foreground, "foreground", 0, PARAM_FLAG, NULL,
 	      "DIR: do not become a daemon"),
 	PARAM(struct memfd_cfg, links, "links", 0, PARAM_FLAG, NULL,
@@ -115,6 +128,9 @@ static int directories(const struct memfd_cfg *cfg, const struct param_list *dir
 		a.memory_bytes = cfg->open.memory_bytes;
 		a.foreground = cfg->foreground;
 		a.cover_or_links = !cfg->links;
+		a.export_rate_bytes = cfg->export_rate_bytes;
+		a.no_readback = cfg->no_readback;
+		a.export_workers = cfg->export_workers;
 		if (cfg->match)
 			a.match = cfg->match;
 		if (cfg->size_from)
@@ -142,7 +158,7 @@ int fix_memfd(int argc, char **argv)
 			"  flatpause fix revert /srv/snapshots             # ends the latter\n",
 		.params = memfd_params,
 	};
-	struct memfd_cfg cfg = { .wait_ns = 60000000000ull };
+	struct memfd_cfg cfg = { .wait_ns = 60000000000ull, .export_workers = EXPORT_WORKERS };
 	struct params_result res;
 	int err = params__parse(&spec, argc, argv, &cfg, &res);
 

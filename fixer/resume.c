@@ -36,7 +36,7 @@ static void record_end(struct guard *g, const struct recovered *r, const char *s
 	journal__append(&g->journal, REC_FILE,
 			json_pack("{s:I, s:s}", "n", (json_int_t)r->n, "state", state), 0);
 	if (r->memory >= 0)
-		keeper__drop_memory(g->tmpfd, r->n, r->memory_name);
+		held__drop_memory(g->tmpfd, r->n, r->memory_name);
 }
 
 /* Its writer may have closed it while nobody watched; the lease will tell whether it has not. */
@@ -91,7 +91,7 @@ static int resume_one(struct guard *g, json_t *file)
 	} else if (r.state == RECOVERED_DURABLE) {
 		record_end(g, &r, "durable");
 	} else if (faccessat(g->tmpfd, sub, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-		keeper__drop_memory(g->tmpfd, r.n, r.memory_name);
+		held__drop_memory(g->tmpfd, r.n, r.memory_name);
 	}
 	recovered__close(&r);
 	return err;

@@ -236,7 +236,7 @@ static void revert_memory(struct reverting *r, json_t *file)
 	else if (err)
 		r->failed += 1 << 16; /* still there: the journal must stay */
 	else if (r->tmpfd >= 0)
-		keeper__drop_memory(r->tmpfd, f.n, f.memory_name);
+		held__drop_memory(r->tmpfd, f.n, f.memory_name);
 }
 
 static int open_spare_dir(struct reverting *r, json_t *file)

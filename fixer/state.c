@@ -14,6 +14,7 @@
 
 #include "../user/log.h"
 #include "beneath.h"
+#include "export.h"
 
 static const char *const names[] = { "none", "fallocate", "memfd", "tune", "memfd-open" };
 
@@ -170,15 +171,15 @@ int size_of_file(const char *path, uint64_t *bytes)
 json_t *conf__to_json(const struct fix_conf *c)
 {
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:i, s:I, s:s, s:I, s:s, s:s, s:b, "
-			 "s:b, s:b, s:I, s:b}",
+			 "s:b, s:b, s:I, s:I, s:b}",
 			 "mitigation", mitigation_name(c->mitigation), "dir", c->dir, "dev",
 			 (json_int_t)c->dev, "ino", (json_int_t)c->ino, "fsid", (json_int_t)c->fsid,
 			 "match", c->match, "name", c->name, "size_rule", c->size_rule,
 			 "size_bytes", (json_int_t)c->size_bytes, "size_path", c->size_path,
 			 "memory_bytes", (json_int_t)c->memory_bytes, "id", c->id, "tmp_dir",
 			 c->tmp_dir, "no_plant", c->no_plant, "redo", c->redo, "no_readback",
-			 c->no_readback, "export_rate_bytes", (json_int_t)c->export_rate_bytes, "cover",
-			 c->cover);
+			 c->no_readback, "export_rate_bytes", (json_int_t)c->export_rate_bytes,
+			 "export_workers", (json_int_t)c->export_workers, "cover", c->cover);
 }
 
 static int copy_text(char *to, size_t size, const char *from)
@@ -189,18 +190,19 @@ static int copy_text(char *to, size_t size, const char *from)
 int conf__from_json(json_t *j, struct fix_conf *c)
 {
 	const char *mitigation, *dir, *match, *name, *id, *tmp, *size_path = "";
-	json_int_t dev, ino, fsid, size, memory, rate = 0;
+	json_int_t dev, ino, fsid, size, memory, rate = 0, workers = 1;
 	int no_plant, redo, no_readback = 0, rule = SIZE_PREVIOUS, cover = 0;
 
 	memset(c, 0, sizeof(*c));
 	if (json_unpack(j,
 			"{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s?i, s:I, s?s, s:I, s:s, s:s, s:b, "
-			"s:b, s?b, s?I, s?b}",
+			"s:b, s?b, s?I, s?I, s?b}",
 			"mitigation", &mitigation, "dir", &dir, "dev", &dev, "ino", &ino, "fsid",
 			&fsid, "match", &match, "name", &name, "size_rule", &rule, "size_bytes",
 			&size, "size_path", &size_path, "memory_bytes", &memory, "id", &id,
 			"tmp_dir", &tmp, "no_plant", &no_plant, "redo", &redo, "no_readback",
-			&no_readback, "export_rate_bytes", &rate, "cover", &cover))
+			&no_readback, "export_rate_bytes", &rate, "export_workers", &workers,
+			"cover", &cover))
 		return -EINVAL;
 	c->mitigation = mitigation_from(mitigation, strlen(mitigation));
 	c->dev = (uint64_t)dev;
@@ -216,6 +218,9 @@ int conf__from_json(json_t *j, struct fix_conf *c)
 	c->no_readback = no_readback;
 	c->cover = cover;
 	c->export_rate_bytes = (uint64_t)rate;
+	if (workers < 0 || workers > EXPORT_WORKERS_MAX)
+		return -EINVAL;
+	c->export_workers = (uint32_t)workers;
 	if (c->mitigation == MITIGATION_NONE || copy_text(c->dir, sizeof(c->dir), dir) ||
 	    copy_text(c->match, sizeof(c->match), match) ||
 	    copy_text(c->name, sizeof(c->name), name) || copy_text(c->id, sizeof(c->id), id) ||

@@ -47,6 +47,7 @@ struct fix_conf {
 	bool cover;	   /* memfd: writers are met by a file system over the directory */
 	bool no_readback;  /* memfd: what is durable is not read back before its memory goes */
 	uint64_t export_rate_bytes; /* memfd: at most so much to disk in a second; 0 = any */
+	uint32_t export_workers;    /* memfd: files that go to disk side by side */
 	bool redo;		    /* fallocate: again at the first write behind an O_TRUNC */
 };
 

@@ -22,6 +22,7 @@ struct apply_cfg {
 	const char *mitigation, *match, *size_from, *dir;
 	uint64_t memory_bytes; /* 0 = half of what is free */
 	uint64_t export_rate_bytes;
+	uint32_t export_workers;
 	bool foreground, no_plant, redo, no_readback;
 	bool cover;	     /* memfd: by a file system over the directory */
 	bool cover_or_links; /* ... where it can be had, by planted links else */

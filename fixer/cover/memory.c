@@ -173,5 +173,5 @@ void memory__closed(struct cover *c, const struct node *node)
 		return;
 	writers__closed(&c->g->writers, 0, node->dev, node->ino);
 	if (node->kind == NODE_MEMORY)
-		keeper__closed(c->g, node->n);
+		held__closed(c->g, node->n);
 }

@@ -20,7 +20,7 @@ for part in $parts; do
 	gate) tests/bench/gate.sh "$out" ;;
 	guard) tests/bench/guard.sh "$out" ;;
 	memfd) tests/bench/memfd.sh "$out" ;;
-	export) tests/bench/export.sh "$out" ;;
+	export) tests/bench/export.sh "$out" && ROUNDS=3 tests/bench/export_workers.sh "$out" ;;
 	lab) tests/bench/lab.sh "$out" ;;
 	*)
 		echo "run.sh: no part '$part' (overhead, analysis, curve, gate, guard, memfd, export, lab)" >&2

@@ -55,7 +55,8 @@ is_read_back() { [ "$(state_of w2 read_back)" = true ]; }
 wait_for 5 is_read_back
 check "read back behind the rename" equals "$(state_of w2 read_back)" true
 check "by which way" equals "$(state_of w2 way)" direct
-check "the pool's size" equals "$(counter capacity_bytes)" $((4 * 524288))
+check "two workers, where nothing else was said" equals "$(counter workers)" 2
+check "the size of their pools" equals "$(counter capacity_bytes)" $((2 * 4 * 524288))
 check "no slot is out" equals "$(counter slots_in_use)" 0
 check "slots were taken" test "$(counter acquires)" -ge 32
 check "sizes of writes" equals "$(counter 'write_sizes | map(.writes) | add')" 32
@@ -70,6 +71,25 @@ wait_for 5 is_durable r
 slow_enough() { [ "$(state_of r copy_ms | cut -d. -f1)" -ge 600 ]; }
 check "8 MiB at 10 MiB/s" slow_enough
 check "not read back, and told so" equals "$(state_of r read_back)" false
+revert 2>/dev/null
+# several workers: side by side, and the rate is the guard's, not each one's
+check "three workers, by the rate" apply --mitigation memfd --export-workers 3 --no-readback \
+	--export-rate 10M "$mnt"
+exec 8>"$work/run/window-$loop_numbers" && flock -s 8
+write_new "$mnt/s1" "$work/a"
+write_new "$mnt/s2" "$work/a"
+check "both wait for the window" wait_for 5 eval '[ "$(counter workers)" = 3 ]'
+check "each with its pool" equals "$(counter capacity_bytes)" $((3 * 4 * 524288))
+since=$(date +%s%N)
+flock -u 8 && exec 8>&-
+under_way() { [ -e "$mnt/s1/.memory.bin.flatpause" ] && [ -e "$mnt/s2/.memory.bin.flatpause" ]; }
+check "two files are under way at once" wait_for 5 under_way
+wait_for 20 is_durable s1
+wait_for 20 is_durable s2
+check "both are whole" eval 'cmp "$work/a" "$mnt/s1/memory.bin" && cmp "$work/a" "$mnt/s2/memory.bin"'
+last_durable() { "$fixer" status --json | jq '[.guards[0].files[].durable_ns] | max'; }
+check "16 MiB at 10 MiB/s for both together" test $(($(last_durable) - since)) -ge 1400000000
+check "no worker: usage" exits_with 2 apply --mitigation memfd --export-workers 0 "$mnt"
 revert 2>/dev/null
 FLATPAUSE_EXPORT=plain apply --mitigation memfd "$mnt"
 write_new "$mnt/p" "$work/a"

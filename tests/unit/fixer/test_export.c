@@ -16,6 +16,7 @@
 
 #include "fixer/crc32c.h"
 #include "fixer/export.h"
+#include "user/clock.h"
 
 static char root[] = "/var/tmp/test-export.XXXXXX";
 static int rootfd;
@@ -272,15 +273,59 @@ static void it_asks_before_each_write(void **state)
 /* As the clock goes: not less than the bytes ask for. More is the machine's affair. */
 static void the_rate_is_kept(void **state)
 {
-	struct export_hooks hooks = { .rate_bytes = 20000000 };
+	struct export_share share;
+	struct export_hooks hooks = { .share = &share };
 	struct export_result r;
 	int src = long_source();
 
 	(void)state;
+	export_share__init(&share, 20000000);
 	assert_int_equal(export__copy(worker, src, rootfd, "r", &hooks, &r), 0);
 	assert_true(r.copy_ns > 150000000); /* 5 MB in 250 ms, but for the first step and burst */
 	assert_int_equal(unlinkat(rootfd, "r", 0), 0);
 	close(src);
+}
+
+struct sharing {
+	struct export_share *share;
+	const char *name;
+	int src;
+};
+
+static void *export_by_the_rate(void *arg)
+{
+	const struct sharing *s = arg;
+	struct export_hooks hooks = { .share = s->share };
+	struct export_worker *w;
+	struct export_result r;
+	int err = export_worker__start(&w, &counters);
+
+	if (!err)
+		err = export__copy(w, s->src, rootfd, s->name, &hooks, &r);
+	export_worker__stop(w);
+	return err ? arg : NULL;
+}
+
+/* Two workers have one rate between them: 10 MB in 500 ms, where a rate for each would take 250. */
+static void the_rate_is_shared(void **state)
+{
+	struct export_share share;
+	struct sharing s[2] = { { &share, "r1", long_source() }, { &share, "r2", long_source() } };
+	pthread_t threads[2];
+	uint64_t since = now_ns();
+	void *failed;
+
+	(void)state;
+	export_share__init(&share, 20000000);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, export_by_the_rate, &s[i]), 0);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], &failed);
+		assert_null(failed);
+		assert_int_equal(unlinkat(rootfd, s[i].name, 0), 0);
+		close(s[i].src);
+	}
+	assert_true(now_ns() - since > 400000000); /* but for the last steps and the burst */
 }
 
 static void sizes_that_cannot_be(void **state)
@@ -452,6 +497,7 @@ int main(void)
 		cmocka_unit_test(reading_back_tells_whose_fault),
 		cmocka_unit_test(it_asks_before_each_write),
 		cmocka_unit_test(the_rate_is_kept),
+		cmocka_unit_test(the_rate_is_shared),
 		cmocka_unit_test(sizes_that_cannot_be),
 		cmocka_unit_test(memory_is_capped),
 		cmocka_unit_test(counters_are_seen_from_outside),

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Brings memory files to their real place, side by side: each worker has a thread, a pool and a lease
+ * of its own, and one file in hand. They share the journal, the rate, and what they give way to:
+ * every writer below the directory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../user/clock.h"
+#include "beneath.h"
+#include "export.h"
+#include "guard.h"
+#include "link.h"
+
+static bool is_cancelled(void *arg)
+{
+	struct exporter *e = arg;
+
+	return lease__is_broken(&e->lease) || atomic_load(&e->g->quit);
+}
+
+static void give_way(void *arg)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	struct exporter *e = arg;
+
+	while (!is_cancelled(e) && keeper__window_is_open(e->g))
+		nanosleep(&nap, NULL);
+}
+
+/* ---- what is written down ---- */
+
+/* Which inode is about to be renamed: whoever comes behind us knows by it what it finds there. */
+static int record_commit(struct guard *g, const struct held *h, const char *tmp)
+{
+	struct stat st;
+
+	if (fstatat(h->dirfd, tmp, &st, AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	return journal__append(&g->journal, REC_FILE,
+			       json_pack("{s:I, s:s, s:I}", "n", (json_int_t)h->n, "state",
+					 "being renamed", "commit_ino", (json_int_t)st.st_ino),
+			       0);
+}
+
+static void record_durable(struct guard *g, const struct held *h, const struct export_result *r)
+{
+	char crc[16];
+	json_t *j;
+
+	snprintf(crc, sizeof(crc), "%08x", r->crc);
+	j = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:s, s:b, s:i}", "n",
+		      (json_int_t)h->n, "state", "durable", "resumed_ns",
+		      (json_int_t)h->closed_real_ns, "durable_ns",
+		      (json_int_t)clock_ns(CLOCK_REALTIME), "size", (json_int_t)r->bytes,
+		      "data_bytes", (json_int_t)r->data_bytes, "crc32c", crc, "copy_ms",
+		      (double)r->copy_ns / 1e6, "sync_ms", (double)r->sync_ns / 1e6, "way",
+		      way_name(r->way), "read_back", r->read_back, "restarts", h->restarts);
+	journal__append(&g->journal, REC_FILE, j, 1);
+}
+
+/* ---- one file ---- */
+
+/* Hard links to the link: each becomes one to the file. */
+static void give_names(struct guard *g, const struct held *h)
+{
+	int cnt;
+
+	if (h->linkfd < 0 || !link__names(h->linkfd))
+		return;
+	cnt = link__give_all(g->dirfd, h->target, h->dirfd, h->name);
+	if (cnt < 0 || link__names(h->linkfd))
+		guard__note(
+			g, "%s/%s: another name of its link is not below %s, and leads nowhere now",
+			h->dir, h->name, g->conf.dir);
+}
+
+/*
+ * Renames, waits for late writers (one may have followed the link before the rename), and takes the
+ * rename back where one comes.
+ */
+static int commit(struct exporter *e, struct held *h, const char *tmp)
+{
+	int err = record_commit(e->g, h, tmp);
+
+	if (!err && !lease__commit(&e->lease))
+		err = -ECANCELED;
+	if (err) {
+		unlinkat(h->dirfd, tmp, 0);
+		return err;
+	}
+	err = export__commit(h->dirfd, tmp, h->name, h->target);
+	if (err)
+		return err;
+	if (!lease__linger(&e->lease, GUARD_LINGER_NS))
+		return 0;
+	err = export__relink(h->dirfd, tmp, h->name, h->target);
+	return err ? err : -ECANCELED;
+}
+
+/* The link again, in the place of what cannot be relied on. */
+static int take_back(struct guard *g, struct held *h, const char *tmp, int why)
+{
+	int err = export__relink(h->dirfd, tmp, h->name, h->target);
+
+	if (!err)
+		return why;
+	h->linked = false; /* or it would pass for deleted by its owner, and go */
+	guard__note(g, "%s/%s: cannot be replaced by its link (%s); what it should be is %s",
+		    h->dir, h->name, strerror(-err), h->target);
+	return why;
+}
+
+/*
+ * The file is durable and at its place; its memory stays until the device has given the same bytes
+ * back. Where it gives others, the link comes back and all is done again.
+ */
+static int compare(struct exporter *e, struct held *h, const char *tmp,
+		   const struct export_hooks *hooks, struct export_result *r)
+{
+	struct guard *g = e->g;
+	int err = 0;
+
+	if (!g->conf.no_readback && !r->read_back)
+		err = export__read_back(e->worker, h->dirfd, h->name, hooks, r);
+	if (err == -ECANCELED && atomic_load(&g->quit))
+		return err; /* both copies stay, and the revert that ended us knows what to do */
+	if (err == -ECANCELED)
+		return take_back(g, h, tmp, err);
+	if (err == -EBADMSG || err == -EIO) {
+		guard__note(g, "%s/%s: the disk does not give back what was written: %s", h->dir,
+			    h->name, strerror(-err));
+		return take_back(g, h, tmp, err);
+	}
+	journal__append(&g->journal, REC_FILE,
+			json_pack("{s:I, s:b, s:f}", "n", (json_int_t)h->n, "read_back",
+				  r->read_back, "verify_ms", (double)r->verify_ns / 1e6),
+			0);
+	return 0;
+}
+
+/* When it is tried again, and why it failed; 0 where its owner deleted it, and it was let go. */
+static int after_failure(struct guard *g, int slot, int err)
+{
+	struct held *h = &g->held[slot];
+
+	if (atomic_load(&g->quit) || !h->linked)
+		return err;
+	if (!held__follow_link(g, h)) {
+		held__deleted(g, slot);
+		return 0;
+	}
+	if (err == -ECANCELED || err == -ENOENT) { /* written to, or moved, meanwhile */
+		h->restarts++;
+		h->retry_ns = now_ns() + GUARD_SETTLE_NS;
+		held__record(g, h, "in memory: written again");
+		return err;
+	}
+	h->retry_ns = now_ns() + GUARD_RETRY_NS;
+	held__record(g, h,
+		     err == -ENOSPC ? "in memory: no space on disk, trying again"
+				    : "in memory: export failed, trying again");
+	guard__note(g, "%s/%s stays in memory and is tried again: %s", h->dir, h->name,
+		    strerror(-err));
+	return err;
+}
+
+static int copy_and_commit(struct exporter *e, struct held *h, int src)
+{
+	const struct export_hooks hooks = {
+		.yield = give_way, .cancelled = is_cancelled, .arg = e, .share = &e->g->export_share
+	};
+	char tmp[NAME_MAX + 32];
+	struct export_result r;
+	int err;
+
+	held__record(e->g, h, "being exported");
+	export__tmp_name(tmp, sizeof(tmp), h->name);
+	err = export__copy(e->worker, src, h->dirfd, tmp, &hooks, &r);
+	if (err == -EEXIST) { /* of a guard that died: only we use this name */
+		unlinkat(h->dirfd, tmp, 0);
+		err = export__copy(e->worker, src, h->dirfd, tmp, &hooks, &r);
+	}
+	if (!err)
+		err = commit(e, h, tmp);
+	if (err)
+		return err;
+	record_durable(e->g, h, &r);
+	return compare(e, h, tmp, &hooks, &r);
+}
+
+static int export_leased(struct exporter *e, int slot, int src)
+{
+	struct held *h = &e->g->held[slot];
+	int err = lease__take(&e->lease, src);
+
+	if (err) { /* a writer has it: its close will come */
+		h->retry_ns = now_ns() + GUARD_SETTLE_NS;
+		return err;
+	}
+	err = copy_and_commit(e, h, src);
+	if (err) {
+		err = after_failure(e->g, slot, err);
+	} else {
+		give_names(e->g, h);
+		held__release(e->g, slot);
+	}
+	lease__drop(&e->lease);
+	return err;
+}
+
+/* 0: the slot was let go; else it stays, to be tried again. */
+static int export_one(struct exporter *e, int slot)
+{
+	struct guard *g = e->g;
+	struct held *h = &g->held[slot];
+	char path[NAME_MAX + 32];
+	struct stat st;
+	int src, err;
+
+	if (!held__follow_link(g, h)) {
+		held__deleted(g, slot);
+		return 0;
+	}
+	held__memory_path(h, path, sizeof(path));
+	src = beneath__open(g->tmpfd, path, O_RDONLY | O_NONBLOCK, 0);
+	if (src < 0)
+		return after_failure(g, slot, src == -ENOENT ? -ENODATA : src);
+	if (fstat(src, &st) || !S_ISREG(st.st_mode) || st.st_nlink != 1)
+		err = after_failure(g, slot, -EPERM);
+	else
+		err = export_leased(e, slot, src);
+	close(src);
+	return err;
+}
+
+/* ---- the workers ---- */
+
+/* On the thread that uses it. Without it nothing is lost: the files stay in memory. */
+static bool has_worker(struct exporter *e)
+{
+	uint64_t now = now_ns();
+
+	if (e->worker || now < e->retry_ns)
+		return e->worker;
+	if (export_worker__start(&e->worker, e->g->counters)) {
+		e->retry_ns = now + GUARD_RETRY_NS;
+		guard__note(e->g, "an export worker cannot begin: memory files stay in memory");
+	}
+	return e->worker;
+}
+
+static void *work(void *arg)
+{
+	const struct timespec nap = { .tv_nsec = 10000000 };
+	struct exporter *e = arg;
+	struct guard *g = e->g;
+
+	while (!atomic_load(&g->quit)) {
+		int slot = has_worker(e) ? held__take_oldest(g) : -1;
+
+		if (slot < 0) {
+			nanosleep(&nap, NULL);
+			continue;
+		}
+		atomic_fetch_add(&g->exporting, 1);
+		held__account(g, &g->held[slot]);
+		give_way(e);
+		if (export_one(e, slot))
+			held__put_down(g, slot);
+		atomic_fetch_sub(&g->exporting, 1);
+	}
+	export_worker__stop(e->worker);
+	e->worker = NULL;
+	return NULL;
+}
+
+void exports__lease_broken(struct guard *g, int fd)
+{
+	for (uint32_t i = 0; i < g->exporters_cnt; i++)
+		lease__break(&g->exporters[i].lease, fd);
+}
+
+int exports__start(struct guard *g)
+{
+	int err = export_counters__share(&g->counters);
+
+	export_share__init(&g->export_share, g->conf.export_rate_bytes);
+	while (!err && g->exporters_cnt < g->conf.export_workers) {
+		struct exporter *e = &g->exporters[g->exporters_cnt];
+
+		e->g = g;
+		lease__init(&e->lease);
+		err = -pthread_create(&e->thread, NULL, work, e);
+		if (!err)
+			g->exporters_cnt++;
+	}
+	return err;
+}
+
+void exports__stop(struct guard *g)
+{
+	for (uint32_t i = 0; i < g->exporters_cnt; i++)
+		pthread_join(g->exporters[i].thread, NULL);
+	g->exporters_cnt = 0;
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Memory files that are not durable yet: who has one in hand, where its link is, what is written down
+ * of it. Whoever took a slot is alone with it until it is put down or released.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../user/clock.h"
+#include "beneath.h"
+#include "export.h"
+#include "guard.h"
+#include "link.h"
+
+void held__closed(struct guard *g, uint32_t n)
+{
+	pthread_mutex_lock(&g->lock);
+	for (int i = 0; i < GUARD_HELD_MAX; i++) {
+		if (g->held[i].n != n)
+			continue;
+		g->held[i].closed_ns = now_ns();
+		g->held[i].closed_real_ns = clock_ns(CLOCK_REALTIME);
+	}
+	pthread_mutex_unlock(&g->lock);
+}
+
+void held__drop_memory(int tmpfd, uint32_t n, const char *name)
+{
+	char path[NAME_MAX + 32];
+
+	snprintf(path, sizeof(path), "%u/%s", n, name);
+	unlinkat(tmpfd, path, 0);
+	snprintf(path, sizeof(path), "%u", n);
+	unlinkat(tmpfd, path, AT_REMOVEDIR);
+}
+
+/* "7/memory.bin": under the name that it was planted with, whatever its link is called now. */
+void held__memory_path(const struct held *h, char *path, size_t size)
+{
+	snprintf(path, size, "%u/%s", h->n, strrchr(h->target, '/') + 1);
+}
+
+/* ---- who has it in hand ---- */
+
+static bool is_free(const struct held *h)
+{
+	return h->n && !h->taken && h->linked;
+}
+
+static bool is_due(const struct held *h, uint64_t now)
+{
+	return is_free(h) && h->closed_ns && now >= h->closed_ns + GUARD_SETTLE_NS &&
+	       now >= h->retry_ns;
+}
+
+bool held__take(struct guard *g, int slot)
+{
+	struct held *h = &g->held[slot];
+	bool took;
+
+	pthread_mutex_lock(&g->lock);
+	took = is_free(h);
+	if (took)
+		h->taken = true;
+	pthread_mutex_unlock(&g->lock);
+	return took;
+}
+
+/* One slot at a time under the lock: the watch thread waits for it too. */
+int held__take_oldest(struct guard *g)
+{
+	uint64_t now = now_ns(), oldest = UINT64_MAX;
+	uint32_t n = 0;
+	int best = -1;
+
+	for (int i = 0; i < GUARD_HELD_MAX; i++) {
+		const struct held *h = &g->held[i];
+
+		pthread_mutex_lock(&g->lock);
+		if (is_due(h, now) && h->closed_ns < oldest) {
+			oldest = h->closed_ns;
+			n = h->n;
+			best = i;
+		}
+		pthread_mutex_unlock(&g->lock);
+	}
+	if (best < 0)
+		return -1;
+	pthread_mutex_lock(&g->lock);
+	if (g->held[best].n == n && is_due(&g->held[best], now))
+		g->held[best].taken = true;
+	else
+		best = -1; /* another was faster */
+	pthread_mutex_unlock(&g->lock);
+	return best;
+}
+
+void held__put_down(struct guard *g, int slot)
+{
+	pthread_mutex_lock(&g->lock);
+	g->held[slot].taken = false;
+	pthread_mutex_unlock(&g->lock);
+}
+
+void held__release(struct guard *g, int slot)
+{
+	struct held *h = &g->held[slot];
+
+	held__drop_memory(g->tmpfd, h->n, strrchr(h->target, '/') + 1);
+	pthread_mutex_lock(&g->lock);
+	g->used_bytes -= h->reserved_bytes;
+	close(h->dirfd);
+	if (h->linkfd >= 0)
+		close(h->linkfd);
+	h->n = 0;
+	h->taken = false;
+	pthread_mutex_unlock(&g->lock);
+}
+
+/* ---- what is known of it ---- */
+
+void held__record(struct guard *g, const struct held *h, const char *state)
+{
+	json_t *j = json_pack("{s:I, s:s, s:I}", "n", (json_int_t)h->n, "state", state,
+			      "commit_ino", (json_int_t)0);
+
+	if (j && h->closed_real_ns)
+		json_object_set_new(j, "resumed_ns", json_integer((json_int_t)h->closed_real_ns));
+	journal__append(&g->journal, REC_FILE, j, 0);
+}
+
+void held__deleted(struct guard *g, int slot)
+{
+	held__record(g, &g->held[slot], "deleted by its owner");
+	held__release(g, slot);
+}
+
+bool held__follow_link(struct guard *g, struct held *h)
+{
+	char dir[NAME_MAX + 1], name[NAME_MAX + 1], handle[HANDLE_HEX_MAX];
+	int dirfd;
+
+	if (export__is_link(h->dirfd, h->name, h->target))
+		return true;
+	dirfd = link__find(g->dirfd, h->linkfd, h->target, dir, name);
+	if (dirfd < 0)
+		return h->linkfd >= 0 && link__names(h->linkfd);
+	if (handle__get(dirfd, handle))
+		handle[0] = '\0';
+	journal__append(&g->journal, REC_PLANT,
+			json_pack("{s:I, s:s, s:s, s:s}", "n", (json_int_t)h->n, "dir", dir, "name",
+				  name, "handle", handle),
+			0);
+	pthread_mutex_lock(&g->lock);
+	close(h->dirfd);
+	h->dirfd = dirfd;
+	memcpy(h->dir, dir, sizeof(dir));
+	memcpy(h->name, name, sizeof(name));
+	pthread_mutex_unlock(&g->lock);
+	return true;
+}
+
+/* The file is what it is now, not what was reserved for it. */
+void held__account(struct guard *g, struct held *h)
+{
+	char path[NAME_MAX + 32];
+	struct stat st;
+
+	held__memory_path(h, path, sizeof(path));
+	if (fstatat(g->tmpfd, path, &st, AT_SYMLINK_NOFOLLOW))
+		return;
+	pthread_mutex_lock(&g->lock);
+	g->used_bytes += (uint64_t)st.st_blocks * 512 - h->reserved_bytes;
+	h->reserved_bytes = (uint64_t)st.st_blocks * 512;
+	if (st.st_size)
+		g->prev.bytes = (uint64_t)st.st_size;
+	pthread_mutex_unlock(&g->lock);
+}
+
+void held__look(struct guard *g)
+{
+	for (int i = 0; i < GUARD_HELD_MAX; i++) {
+		struct held *h = &g->held[i];
+
+		if (!held__take(g, i))
+			continue;
+		if (held__follow_link(g, h)) {
+			held__put_down(g, i);
+			continue;
+		}
+		held__deleted(g, i);
+	}
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* Memory files in the hands of several workers: the oldest first, and each in one hand only. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "fixer/guard.h"
+#include "fixer/lock.h"
+#include "user/clock.h"
+
+static int set_up(void **state)
+{
+	struct guard *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return -1;
+	urgent_lock__init(&g->lock);
+	*state = g;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+/* Closed so many seconds ago. */
+static void hold(struct guard *g, int slot, uint64_t seconds)
+{
+	g->held[slot] = (struct held){ .n = (uint32_t)slot + 1, .linked = true };
+	g->held[slot].closed_ns = now_ns() - seconds * 1000000000;
+}
+
+static void the_oldest_first(void **state)
+{
+	struct guard *g = *state;
+
+	hold(g, 3, 5);
+	hold(g, 700, 9);
+	hold(g, 9, 7);
+	assert_int_equal(held__take_oldest(g), 700);
+	assert_int_equal(held__take_oldest(g), 9);
+	held__put_down(g, 700);
+	assert_int_equal(held__take_oldest(g), 700);
+	assert_int_equal(held__take_oldest(g), 3);
+	assert_int_equal(held__take_oldest(g), -1);
+}
+
+static void only_what_is_due(void **state)
+{
+	struct guard *g = *state;
+
+	hold(g, 0, 0); /* its writer closed it this instant */
+	hold(g, 1, 5);
+	g->held[1].closed_ns = 0; /* still open */
+	hold(g, 2, 5);
+	g->held[2].linked = false;
+	hold(g, 4, 5);
+	g->held[4].retry_ns = now_ns() + 1000000000;
+	assert_int_equal(held__take_oldest(g), -1);
+	assert_false(held__take(g, 2));
+	assert_false(held__take(g, 3)); /* a free slot */
+	assert_true(held__take(g, 1));	/* for a look at its link it need not be closed */
+	assert_false(held__take(g, 1));
+}
+
+#define WORKERS 4
+
+struct crowd {
+	struct guard *g;
+	atomic_int taken[GUARD_HELD_MAX];
+};
+
+static void *take_all(void *arg)
+{
+	struct crowd *c = arg;
+	int slot;
+
+	while ((slot = held__take_oldest(c->g)) >= 0 || atomic_load(&c->g->exporting)) {
+		if (slot < 0)
+			continue;
+		if (atomic_fetch_add(&c->taken[slot], 1) == 0)
+			atomic_fetch_sub(&c->g->exporting, 1);
+		c->g->held[slot].retry_ns = UINT64_MAX;
+		held__put_down(c->g, slot);
+	}
+	return NULL;
+}
+
+static void each_in_one_hand(void **state)
+{
+	static struct crowd c;
+	pthread_t threads[WORKERS];
+
+	c.g = *state;
+	for (int i = 0; i < GUARD_HELD_MAX; i++)
+		hold(c.g, i, 1 + (uint64_t)i % 7);
+	atomic_store(&c.g->exporting, GUARD_HELD_MAX); /* not taken yet */
+	for (int i = 0; i < WORKERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, take_all, &c), 0);
+	for (int i = 0; i < WORKERS; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < GUARD_HELD_MAX; i++)
+		assert_int_equal(atomic_load(&c.taken[i]), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(the_oldest_first, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(only_what_is_due, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(each_in_one_hand, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
