@@ -80,6 +80,7 @@ int loop__roll_back(struct loop *l)
 int loop__put_in_force(struct loop *l, const char *mitigation)
 {
 	struct apply_cfg fix = l->cfg->fix;
+	char options[512];
 	int err;
 
 	fix.mitigation = mitigation;
@@ -89,6 +90,10 @@ int loop__put_in_force(struct loop *l, const char *mitigation)
 		fix.size_from = l->size;
 	err = apply__run(&fix);
 	loop__step(l, "apply", mitigation, err);
+	json_object_set_new(
+		json_object_get(l->arms, mitigation), "applied",
+		json_string(loop__options(&fix, mitigation_from(mitigation, strlen(mitigation)),
+					  options, sizeof(options))));
 	if (!err)
 		l->in_force = mitigation;
 	return err;

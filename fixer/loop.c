@@ -14,6 +14,7 @@
 #include "../user/cli/verb.h"
 #include "../user/cli/wrap.h"
 #include "../user/log.h"
+#include "export.h"
 #include "loop.h"
 #include "plan.h"
 
@@ -228,8 +229,9 @@ static int run_loop(const struct loop_cfg *cfg)
 /* Every change that a mitigation would make on files, as `fix plan` prints it. */
 static void print_changes(const struct loop_cfg *c)
 {
-	struct plan_facts facts = { .match = c->fix.match };
+	struct plan_facts facts = { .match = c->fix.match, .apply = &c->fix };
 	const char *p = c->mitigations;
+	char options[512];
 	const json_t *line;
 	size_t i;
 
@@ -241,6 +243,9 @@ static void print_changes(const struct loop_cfg *c)
 		json_t *changes = plan__changes(m, &facts);
 
 		printf("%s:\n", mitigation_name(m));
+		if (m != MITIGATION_TUNE)
+			print_wrapped(stdout, loop__options(&c->fix, m, options, sizeof(options)),
+				      "   with ", "     ");
 		json_array_foreach (changes, i, line)
 			print_wrapped(stdout, json_string_value(line), "   - ", "     ");
 		if (m == MITIGATION_TUNE)
@@ -306,6 +311,17 @@ static const struct param auto_params[] = {
 	      "'previous' or bytes"),
 	PARAM(struct loop_cfg, fix.memory_bytes, "memory", 0, PARAM_SIZE, "BYTES",
 	      "memfd: budget (default half of free memory)"),
+	PARAM(struct loop_cfg, fix.export_rate_bytes, "export-rate", 0, PARAM_SIZE, "BYTES",
+	      "memfd: at most so many bytes a second to disk (default: as fast as it goes)"),
+	{ .name = "export-workers",
+	  .type = PARAM_U32,
+	  .offset = offsetof(struct loop_cfg, fix.export_workers),
+	  .min = 1,
+	  .max = EXPORT_WORKERS_MAX,
+	  .arg = "N",
+	  .help = "memfd: so many files go to disk side by side (default 2)" },
+	PARAM(struct loop_cfg, fix.no_readback, "no-readback", 0, PARAM_FLAG, NULL,
+	      "memfd: what is durable is not read back before its memory goes"),
 	PARAM(struct loop_cfg, fix.redo, "redo", 0, PARAM_FLAG, NULL,
 	      "fallocate: again behind an O_TRUNC"),
 	PARAM(struct loop_cfg, fix.no_plant, "no-plant", 0, PARAM_FLAG, NULL,

@@ -78,5 +78,7 @@ void cost__say(json_t *arm, const json_t *before);
 /* ---- loop_report.c ---- */
 int loop__write_report(struct loop *l);
 void loop__step(struct loop *l, const char *what, const char *arm, int err);
+/* How `fix apply` is asked for a mitigation: its options, as one would type them. */
+const char *loop__options(const struct apply_cfg *fix, enum mitigation m, char *text, size_t size);
 
 #endif

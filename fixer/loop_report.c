@@ -20,6 +20,42 @@ void loop__step(struct loop *l, const char *what, const char *arm, int err)
 		log_warn("a step is missing in the report: no memory");
 }
 
+static size_t add_option(char *text, size_t size, size_t len, const char *name, uint64_t value)
+{
+	if (!value || len >= size)
+		return len;
+	return len + (size_t)snprintf(text + len, size - len, " %s %llu", name,
+				      (unsigned long long)value);
+}
+
+static size_t add_flag(char *text, size_t size, size_t len, const char *name, bool set)
+{
+	if (!set || len >= size)
+		return len;
+	return len + (size_t)snprintf(text + len, size - len, " %s", name);
+}
+
+const char *loop__options(const struct apply_cfg *fix, enum mitigation m, char *text, size_t size)
+{
+	size_t len;
+
+	if (m == MITIGATION_TUNE) {
+		tune_conf__options(&fix->tune, text, size);
+		return text;
+	}
+	len = (size_t)snprintf(text, size, "--match %s --size-from %s", fix->match, fix->size_from);
+	if (m == MITIGATION_MEMFD) {
+		len = add_option(text, size, len, "--memory", fix->memory_bytes);
+		len = add_option(text, size, len, "--export-rate", fix->export_rate_bytes);
+		len = add_option(text, size, len, "--export-workers", fix->export_workers);
+		add_flag(text, size, len, "--no-readback", fix->no_readback);
+	} else {
+		len = add_flag(text, size, len, "--no-plant", fix->no_plant);
+		add_flag(text, size, len, "--redo", fix->redo);
+	}
+	return text;
+}
+
 static json_t *document(const struct loop *l)
 {
 	json_t *kept = l->kept ? json_object_get(l->arms, l->kept) : NULL;

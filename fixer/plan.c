@@ -95,16 +95,37 @@ static void fallocate_changes(json_t *l, const struct plan_facts *f, const char 
 		  "end");
 }
 
+static void export_changes(json_t *l, const struct plan_facts *f, const char *dir)
+{
+	struct apply_cfg own;
+	const struct apply_cfg *a = f->apply ? f->apply : &own;
+	char rate[32], budget[32];
+
+	apply_cfg__defaults(&own);
+	change(l,
+	       "after the writer closed it: copy to %s/NEW-DIRECTORY/.%s%s, fsync, rename over the "
+	       "link, %s",
+	       dir, f->match, EXPORT_SUFFIX,
+	       a->no_readback ? "then let its memory go (--no-readback)"
+			      : "read it back, and only then let its memory go");
+	change(l, "copy %u file%s side by side at most, %s%s", a->export_workers,
+	       a->export_workers == 1 ? "" : "s",
+	       a->export_rate_bytes ? format_bytes(a->export_rate_bytes, rate, sizeof(rate))
+				    : "as fast as the disk takes it",
+	       a->export_rate_bytes ? " a second together" : "");
+	change(l,
+	       "memory in use until then: the size of each file, %s of all at most; durable only "
+	       "after the export",
+	       a->memory_bytes ? format_bytes(a->memory_bytes, budget, sizeof(budget))
+			       : "half of what is free");
+}
+
 static void memfd_changes(json_t *l, const struct plan_facts *f, const char *dir)
 {
 	change(l, "mkdir /dev/shm/flatpause-ID (0711), one directory (0700) per memory file in it");
 	change(l, "symlink %s/NEW-DIRECTORY/%s -> /dev/shm/flatpause-ID/N/%s when that appears",
 	       dir, f->match, f->match);
-	change(l,
-	       "after the writer closed it: copy to %s/NEW-DIRECTORY/.%s%s, fsync, compare, "
-	       "rename over the link",
-	       dir, f->match, EXPORT_SUFFIX);
-	change(l, "memory in use until then: the size of each file; durable only after the export");
+	export_changes(l, f, dir);
 }
 
 static void tune_changes(json_t *l, const struct plan_facts *f)

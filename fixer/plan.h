@@ -10,6 +10,7 @@
 
 #include "state.h"
 #include "tune.h"
+#include "verbs.h"
 
 struct plan_facts {
 	char dir[PATH_MAX]; /* "" = not known */
@@ -19,7 +20,8 @@ struct plan_facts {
 	const char *state_dir;
 	struct tune_conf tune; /* what the evidence asks for: tune_conf__choose() */
 	const struct knob *knobs;
-	int knobs_cnt; /* negative: the directory's disk has none of them */
+	int knobs_cnt;		       /* negative: the directory's disk has none of them */
+	const struct apply_cfg *apply; /* how `apply` would be asked; NULL = as it does by itself */
 };
 
 /*

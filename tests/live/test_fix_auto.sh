@@ -24,7 +24,10 @@ check "without --apply: the plan" says "nothing was run or changed" "$fixer" aut
 	-- "${branch[@]}"
 check "with each change on files" says "- symlink $mnt/NEW-DIRECTORY/memory.bin" "$fixer" auto --dir "$mnt" \
 	-- "${branch[@]}"
+check "and how its export would go" says "3 files side by side at most, 10.0 MiB a second together" \
+	"$fixer" auto --dir "$mnt" --export-workers 3 --export-rate 10M -- "${branch[@]}"
 check "and nothing else" nothing_left
+check "no worker: usage" exits_with 2 "$fixer" auto --dir "$mnt" --export-workers 0 -- true
 check "no directory: usage" exits_with 2 "$fixer" auto --apply -- true
 check "no command: usage" exits_with 2 "$fixer" auto --apply --dir "$mnt"
 check "unknown mitigation: usage" exits_with 2 "$fixer" auto --mitigations x --dir "$mnt" -- true
@@ -67,7 +70,8 @@ revert
 check "nothing is left" nothing_left
 
 # two sweeps in each arm: interleaved, as one that drifts would else be taken for an effect
-auto --force --mitigations memfd --try-all --sweeps 2 --rounds 1 --between "rm -rf $mnt/snap-*" \
+auto --force --mitigations memfd --try-all --sweeps 2 --rounds 1 --memory 64M --export-rate 100M \
+	--export-workers 1 --no-readback --between "rm -rf $mnt/snap-*" \
 	-- "${branch[@]}" >"$work/said"
 check "sweeps of two arms are interleaved" equals "$(jq -r '[.scenarios.test.steps[]
 	| select(.step == "sweep") | .arm] | join(" ")' "$work/out/summary.json")" "before memfd memfd before"
@@ -76,6 +80,12 @@ check "each arm has the pauses of both its sweeps" equals "$(jq -r '[.scenarios.
 check "what it cost is said" eval 'jq -e ".scenarios.test.arms.memfd.cost | contains(\"durable\")" \
 	"$work/out/summary.json" >/dev/null'
 check "in the report too" grep -q "cost: a sweep takes" "$work/out/report.html"
+applied="--memory 67108864 --export-rate 104857600 --export-workers 1 --no-readback"
+check "what the export was asked for reached the guard" equals "$(jq -r '[.scenarios.test.arms.memfd.files[]
+	| select(.state == "durable") | .read_back] | unique | join(" ")' "$work/out/summary.json")" false
+check "and stands in the summary" eval 'jq -r .scenarios.test.arms.memfd.applied "$work/out/summary.json" |
+	grep -q -- "$applied"'
+check "and in the report" grep -q -- "applied with: .*$applied" "$work/out/report.html"
 revert
 
 # the BRANCH command fails: said, rolled back

@@ -220,11 +220,11 @@ static int say_before(char **note, const char *said)
 	return err;
 }
 
-/* What was paid for the arm, as whoever measured it said it. */
-static int add_cost(struct arm *arm, const char *cost)
+/* What was paid for the arm, or how it was applied, as whoever measured it said it. */
+static int add_said(struct arm *arm, const char *what, const char *text)
 {
 	char *said = NULL;
-	int err = finding_setf(&said, "cost: %s", cost);
+	int err = finding_setf(&said, "%s: %s", what, text);
 
 	if (!err)
 		err = say_before(&arm->text, said);
@@ -246,7 +246,9 @@ static int add_arm(struct summary *s, struct comparison *c, const char *label, c
 	if (!err)
 		err = load_trace(s, json, arm);
 	if (!err && *string_of(json, "cost"))
-		err = add_cost(arm, string_of(json, "cost"));
+		err = add_said(arm, "cost", string_of(json, "cost"));
+	if (!err && *string_of(json, "applied"))
+		err = add_said(arm, "applied with", string_of(json, "applied"));
 	if (!err)
 		err = fill_curve(s, c->name, json, arm);
 	/* An arm of which nothing is known has no curve to speak of. */

@@ -91,6 +91,41 @@ static void tuning_names_each_setting(void **state)
 	json_decref(d);
 }
 
+static bool has_change(json_t *changes, const char *text)
+{
+	json_t *line;
+	size_t i;
+
+	json_array_foreach (changes, i, line)
+		if (strstr(json_string_value(line), text))
+			return true;
+	return false;
+}
+
+/* What the export is asked for stands in the plan; where nothing is asked, what `apply` does then. */
+static void how_the_export_goes(void **state)
+{
+	struct apply_cfg asked = { .export_workers = 3,
+				   .export_rate_bytes = 10 << 20,
+				   .memory_bytes = 1 << 30,
+				   .no_readback = true };
+	struct plan_facts f = { .dir = "/s", .match = "memory.bin", .state_dir = "/state" };
+	json_t *own = plan__changes(MITIGATION_MEMFD, &f), *told;
+
+	(void)state;
+	assert_true(has_change(own, "2 files side by side at most, as fast as"));
+	assert_true(has_change(own, "half of what is free"));
+	assert_true(has_change(own, "read it back"));
+	f.apply = &asked;
+	told = plan__changes(MITIGATION_MEMFD, &f);
+	assert_true(has_change(told, "3 files side by side at most, 10.0 MiB a second together"));
+	assert_true(has_change(told, "1.0 GiB of all at most"));
+	assert_true(has_change(told, "--no-readback"));
+	assert_false(has_change(told, "read it back"));
+	json_decref(own);
+	json_decref(told);
+}
+
 /* The same question has the same answer, and asking changes nothing. */
 static void is_pure(void **state)
 {
@@ -169,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(steps_in_the_order_of_the_advice),
 		cmocka_unit_test(tuning_names_each_setting),
+		cmocka_unit_test(how_the_export_goes),
 		cmocka_unit_test(is_pure),
 		cmocka_unit_test(directory_from_the_files),
 		cmocka_unit_test(odd_input),
