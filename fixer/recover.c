@@ -26,10 +26,10 @@ static json_int_t int_of(json_t *file, const char *key)
 	return json_integer_value(json_object_get(file, key));
 }
 
+/* "durable" is not: until it was compared and has all its names, it may have to come back. */
 static bool is_final(json_t *file)
 {
-	static const char *const finals[] = { "durable", "deleted by its owner", "on disk",
-					      "lost" };
+	static const char *const finals[] = { "deleted by its owner", "on disk", "lost" };
 
 	for (size_t i = 0; i < sizeof(finals) / sizeof(finals[0]); i++)
 		if (!strcmp(text_of(file, "state"), finals[i]))
@@ -134,7 +134,6 @@ int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, stru
 	if (is_final(file))
 		return 0;
 	err = open_memory(r, tmpfd);
-	/* what is called durable keeps its memory until it was compared: it may have to come back */
 	if (err || (r->memory < 0 && !strcmp(text_of(file, "state"), "durable")))
 		return err;
 	r->dirfd = open_snapshot(file, rootfd);

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* What a guard that was killed behind its own "durable" left: nothing may go before it has come home. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "fixer/recover.h"
+
+/* root/vm/memory.bin is the file, memory/1/memory.bin its copy in memory. */
+struct places {
+	char dir[32];
+	char memory[64], target[96];
+	int rootfd, vmfd, tmpfd;
+};
+
+static void write_file(int dirfd, const char *name, const char *text)
+{
+	int fd = openat(dirfd, name, O_WRONLY | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, 4), 4);
+	close(fd);
+}
+
+static int open_dir(const char *dir, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(mkdir(path, 0700), 0);
+	return open(path, O_RDONLY | O_DIRECTORY);
+}
+
+static int set_up(void **state)
+{
+	struct places *p = calloc(1, sizeof(*p));
+
+	snprintf(p->dir, sizeof(p->dir), "/tmp/test-recover.XXXXXX");
+	if (!mkdtemp(p->dir))
+		return -1;
+	p->rootfd = open_dir(p->dir, "root");
+	p->vmfd = open_dir(p->dir, "root/vm");
+	p->tmpfd = open_dir(p->dir, "memory");
+	assert_int_equal(mkdirat(p->tmpfd, "1", 0700), 0);
+	snprintf(p->memory, sizeof(p->memory), "%s/memory", p->dir);
+	snprintf(p->target, sizeof(p->target), "%s/1/memory.bin", p->memory);
+	write_file(p->tmpfd, "1/memory.bin", "same");
+	*state = p;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct places *p = *state;
+	char command[64];
+
+	close(p->rootfd);
+	close(p->vmfd);
+	close(p->tmpfd);
+	snprintf(command, sizeof(command), "rm -rf %s", p->dir);
+	free(p);
+	return system(command);
+}
+
+static enum recovered_state recover_durable(struct places *p, ino_t committed)
+{
+	json_t *file = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I}", "n", 1, "dir", "vm", "name",
+				 "memory.bin", "planted_name", "memory.bin", "state", "durable",
+				 "commit_ino", (json_int_t)committed, "resumed_ns", (json_int_t)1);
+	struct recovered r;
+	enum recovered_state state;
+
+	assert_non_null(file);
+	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
+	state = r.state;
+	recovered__close(&r);
+	json_decref(file);
+	return state;
+}
+
+static void make_older(int dirfd, const char *name)
+{
+	const struct timespec then[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+
+	assert_int_equal(utimensat(dirfd, name, then, 0), 0);
+}
+
+static ino_t ino_of(int dirfd, const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return st.st_ino;
+}
+
+/* The other names of the link are given last: they led nowhere when the memory went before that. */
+static void its_other_names_are_given(void **state)
+{
+	struct places *p = *state;
+
+	make_older(p->tmpfd, "1/memory.bin");
+	write_file(p->vmfd, "memory.bin", "same");
+	assert_int_equal(symlinkat(p->target, p->vmfd, "second"), 0);
+	assert_int_equal(recover_durable(p, ino_of(p->vmfd, "memory.bin")), RECOVERED_DURABLE);
+	assert_int_equal(ino_of(p->vmfd, "second"), ino_of(p->vmfd, "memory.bin"));
+}
+
+/* Taken back while it was compared: the journal does not know yet. */
+static void a_link_that_came_back_is_in_memory(void **state)
+{
+	struct places *p = *state;
+
+	assert_int_equal(symlinkat(p->target, p->vmfd, "memory.bin"), 0);
+	assert_int_equal(recover_durable(p, 12345), RECOVERED_LINKED);
+	assert_int_equal(faccessat(p->tmpfd, "1/memory.bin", F_OK, 0), 0);
+}
+
+/* A writer that had followed the link before the rename, and wrote when the lease went with us. */
+static void what_was_written_later_is_the_file(void **state)
+{
+	struct places *p = *state;
+
+	write_file(p->vmfd, "memory.bin", "old ");
+	make_older(p->vmfd, "memory.bin");
+	assert_int_equal(recover_durable(p, ino_of(p->vmfd, "memory.bin")), RECOVERED_LINKED);
+}
+
+static void without_its_memory_it_is_done(void **state)
+{
+	struct places *p = *state;
+
+	write_file(p->vmfd, "memory.bin", "same");
+	assert_int_equal(unlinkat(p->tmpfd, "1/memory.bin", 0), 0);
+	assert_int_equal(recover_durable(p, ino_of(p->vmfd, "memory.bin")), RECOVERED_DONE);
+}
+
+/* Its owner has put another file there since, or has deleted it. */
+static void what_its_owner_did_since_stays(void **state)
+{
+	struct places *p = *state;
+	ino_t other;
+
+	assert_int_equal(recover_durable(p, 12345), RECOVERED_DONE);
+	write_file(p->vmfd, "memory.bin", "mine");
+	other = ino_of(p->vmfd, "memory.bin");
+	assert_int_equal(recover_durable(p, other + 1), RECOVERED_DONE);
+	assert_int_equal(ino_of(p->vmfd, "memory.bin"), other);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(its_other_names_are_given, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_link_that_came_back_is_in_memory, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(what_was_written_later_is_the_file, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(without_its_memory_it_is_done, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_its_owner_did_since_stays, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
