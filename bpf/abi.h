@@ -6,7 +6,7 @@
  * by hdr.size. Records of one CPU stand in the order in which they were reserved.
  *
  * Sizes: no record that is written per event is larger than 40 bytes; EV_STACK, EV_OPEN, EV_PATH
- * and EV_API carry a variable tail and are rare.
+ * and EV_API carry a variable tail, EV_EXTENTS carries names; they are rare.
  */
 #ifndef FLATPAUSE_ABI_H
 #define FLATPAUSE_ABI_H
@@ -19,6 +19,7 @@
 #define FP_MAX_FRAMES  64  /* kernel or user frames kept of one stack */
 #define FP_MAX_PATH    256 /* bytes of a path, with its terminating zero */
 #define FP_MAX_API     192 /* first bytes of an API request that are kept */
+#define FP_NAME_LEN    40 /* bytes of one name of a path, with its terminating zero; cut if longer */
 #define FP_MAX_SYSCALL 512 /* syscall numbers at and above are not looked at */
 
 enum ev_kind {
@@ -44,6 +45,7 @@ enum ev_kind {
 	EV_DIRTY = 20,	      /* struct ev_dirty: balance_dirty_pages */
 	EV_TASK = 21,	      /* struct ev_task_state: a thread as found when recording began */
 	EV_WORK = 22,	      /* struct ev_work: a work item is queued, begins, ends */
+	EV_EXTENTS = 23,      /* struct ev_extents: a file got its blocks in advance, or lost all */
 	EV_KIND_END
 };
 
@@ -293,9 +295,12 @@ enum fp_point {
 	FP_POINT_WBT_TIMER = 17,  /* a = step, b = in flight */
 	FP_POINT_FAULT_USER = 18, /* id = address */
 	FP_POINT_FAULT_KERNEL = 19,
-	FP_POINT_JBD2_INODE_DATA = 20,	 /* id = ino: an ordered flush by the commit */
-	FP_POINT_EXT4_TRUNCATE_ALL = 21, /* to size 0; id = ino, a = 4 KiB blocks held before */
-	FP_POINT_INODE_DIRTY = 22, /* hdr.tid made data or metadata of inode `id` dirty; thinned */
+	FP_POINT_JBD2_INODE_DATA = 20, /* id = ino: an ordered flush by the commit */
+	/* to size 0; id = ino, a = 4 KiB blocks held before, b = 1: it has no name any more */
+	FP_POINT_EXT4_TRUNCATE_ALL = 21,
+	/* hdr.tid made data or metadata of inode `id` dirty, in a call of class a (enum fp_sys;
+	 * OTHER = not known); thinned */
+	FP_POINT_INODE_DIRTY = 22,
 	FP_POINT_END
 };
 
@@ -364,6 +369,28 @@ struct ev_task_state {
 	char comm[FP_COMM_LEN];
 };
 
+enum fp_extents {
+	FP_EXTENTS_MADE = 1,  /* an fallocate that succeeded */
+	FP_EXTENTS_FREED = 2, /* a truncation to size 0 of a file that keeps its name */
+};
+
+/* Of everybody, targets or not, with the names as they were then: a stranger has no other record. */
+struct ev_extents {
+	struct ev_hdr h;
+	__u64 ino;
+	__u64 bytes;	  /* MADE: asked for; FREED: held before */
+	__u64 held_bytes; /* MADE: what the file holds now, blocks of its metadata included */
+	__u32 dev;
+	__u32 tgid;
+	__u16 act;	 /* enum fp_extents */
+	__u8 call;	 /* enum fp_sys; OTHER = not known */
+	__u8 block_bits; /* a block of this file system has 1 << block_bits bytes */
+	__u32 pad;
+	char comm[FP_COMM_LEN];
+	char dir[FP_NAME_LEN]; /* the last name of the directory; "" = not known, "/" = a root */
+	char name[FP_NAME_LEN];
+};
+
 #define FP_TASK_KTHREAD	     1
 #define FP_TASK_TARGET	     2
 
@@ -390,5 +417,6 @@ _Static_assert(sizeof(struct ev_bio) == 40, "ev_bio");
 _Static_assert(sizeof(struct ev_rq) == 40, "ev_rq");
 _Static_assert(sizeof(struct ev_dirty) == 40, "ev_dirty");
 _Static_assert(sizeof(struct ev_task_state) == 48, "ev_task_state");
+_Static_assert(sizeof(struct ev_extents) == 152, "ev_extents");
 
 #endif

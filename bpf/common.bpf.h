@@ -75,6 +75,14 @@ COMMON_EXTERN struct {
 	__type(value, struct cpu_state);
 } cpus SEC(".maps");
 
+/* What the system calls of this machine are: by number. */
+COMMON_EXTERN struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FP_MAX_SYSCALL);
+	__type(key, u32);
+	__type(value, struct sys_desc);
+} syscall_class SEC(".maps");
+
 /* Two bits a thread id. An array's look-up is inlined: this is what everybody else pays. */
 COMMON_EXTERN struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -148,6 +156,20 @@ static __always_inline u8 current_ctx(void)
 	if (count & 0x00000100)
 		return EV_CTX_SOFTIRQ;
 	return EV_CTX_TASK;
+}
+
+/* The class of the call that runs here, of any process: for what happens rarely. */
+static __always_inline u8 current_call(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	s64 nr = current_syscall(task);
+	u32 key = (u32)nr;
+	struct sys_desc *desc;
+
+	if (nr < 0 || nr >= FP_MAX_SYSCALL || syscall_is_compat(task))
+		return FP_SYS_OTHER;
+	desc = bpf_map_lookup_elem(&syscall_class, &key);
+	return desc ? desc->cls : FP_SYS_OTHER;
 }
 
 static __always_inline struct cpu_state *this_cpu(void)

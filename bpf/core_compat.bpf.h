@@ -191,6 +191,25 @@ static __always_inline void syscall_args(struct pt_regs *regs, u64 args[6])
 #endif
 }
 
+/*
+ * The number of the call that this task is in; -1 = in none, or not known: bpf_task_pt_regs() came
+ * with dd6e10fbd9fb ("bpf: Add bpf_task_pt_regs() helper"). A fault in user mode has no number.
+ */
+static __always_inline s64 current_syscall(struct task_struct *task)
+{
+	struct pt_regs *regs;
+
+	if (task->flags & PF_KTHREAD ||
+	    !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return -1;
+	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+#if defined(__TARGET_ARCH_x86)
+	return (s64)BPF_CORE_READ(regs, orig_ax);
+#elif defined(__TARGET_ARCH_arm64)
+	return BPF_CORE_READ(regs, syscallno);
+#endif
+}
+
 /* Where the stack of a task that does not run begins. */
 static __always_inline u64 task_sp(struct task_struct *task)
 {

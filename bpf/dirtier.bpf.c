@@ -54,6 +54,7 @@ int BPF_PROG(writeback_mark_inode_dirty, struct inode *inode)
 	struct cpu_state *cpu = this_cpu();
 	struct dirtier key;
 	u64 ts_ns, *last;
+	u8 call;
 
 	if (recording != REC_ON || !cpu || task->tgid == cfg_own_tgid)
 		return 0;
@@ -67,8 +68,14 @@ int BPF_PROG(writeback_mark_inode_dirty, struct inode *inode)
 	last = bpf_map_lookup_elem(&dirtiers, &key);
 	if (last && ts_ns - *last < AGAIN_AFTER_NS)
 		return 0;
-	bpf_map_update_elem(&dirtiers, &key, &ts_ns, BPF_ANY);
+	call = current_call();
+	/* Opening and sizing come before the write, which is the one to tell of: it is told again. */
+	if ((inode->i_mode & S_IFMT) == S_IFREG &&
+	    (call == FP_SYS_OPEN || call == FP_SYS_FTRUNCATE || call == FP_SYS_FALLOCATE))
+		cpu->dirty_inode = 0;
+	else
+		bpf_map_update_elem(&dirtiers, &key, &ts_ns, BPF_ANY);
 	tell_name(cpu, task, ts_ns);
-	emit_point(FP_POINT_INODE_DIRTY, key.ino, key.dev, 0, 0);
+	emit_point(FP_POINT_INODE_DIRTY, key.ino, key.dev, call, 0);
 	return 0;
 }

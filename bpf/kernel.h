@@ -57,12 +57,35 @@ struct super_block {
 	struct backing_dev_info *s_bdi;
 };
 
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
 struct inode {
 	u16 i_mode;
 	struct super_block *i_sb;
 	unsigned long i_ino;
+	unsigned int i_nlink;
 	s64 i_size;
+	u8 i_blkbits;
 	u64 i_blocks;
+	struct hlist_head i_dentry;
+};
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	union {
+		struct hlist_node d_alias;
+	} d_u;
 };
 
 struct address_space {
@@ -260,6 +283,7 @@ struct bpf_iter__task {
 #define TS_COMPAT	     0x0002
 
 #define S_IFMT		     0170000
+#define S_IFREG		     0100000
 #define S_IFSOCK	     0140000
 
 #endif

@@ -8,13 +8,6 @@
 
 #define O_CREAT_FLAGS 01101 /* O_WRONLY | O_CREAT | O_TRUNC */
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, FP_MAX_SYSCALL);
-	__type(key, u32);
-	__type(value, struct sys_desc);
-} syscall_class SEC(".maps");
-
 SEC("?tp_btf/sys_enter")
 int BPF_PROG(sys_enter, struct pt_regs *regs, long nr)
 {

@@ -86,6 +86,54 @@ static void fsync_has_span_and_requests(void **state)
 	recorded__free(&r);
 }
 
+static const struct ev_extents *find_extents(const struct recorded *r, uint16_t act, size_t *cnt)
+{
+	const struct ev_extents *e, *found = NULL;
+	size_t pos = 0;
+
+	*cnt = 0;
+	while ((e = recorded__next(r, &pos, EV_EXTENTS, told(r)->tid)))
+		if (e->act == act && e->ino == told(r)->ino && e->dev == told(r)->dev) {
+			found = e;
+			++*cnt;
+		}
+	return found;
+}
+
+/* Written, cut to nothing, preallocated, deleted: the last one is no loss of what was preallocated. */
+static void blocks_in_advance_are_told_with_names(void **state)
+{
+	const struct ev_extents *made, *freed;
+	const struct ev_point *p, *last = NULL;
+	size_t pos = 0, cnt;
+	struct recorded r;
+
+	if (!getenv("FLATPAUSE_EXT4"))
+		skip();
+	record_it(&r, sync_file);
+	freed = find_extents(&r, FP_EXTENTS_FREED, &cnt);
+	assert_int_equal(cnt, 1);
+	assert_int_equal(freed->call, FP_SYS_FTRUNCATE);
+	assert_true(freed->bytes >= 1 << 20);
+	made = find_extents(&r, FP_EXTENTS_MADE, &cnt);
+	assert_int_equal(cnt, 1);
+	assert_int_equal(made->call, FP_SYS_FALLOCATE);
+	assert_int_equal(made->bytes, 1 << 20);
+	assert_true(made->held_bytes >= 1 << 20 && made->held_bytes < 2 << 20);
+	assert_int_equal(made->tgid, r.pid);
+	assert_string_equal(made->comm, "live_spans");
+	assert_string_equal(made->name, "file");
+	assert_true(made->dir[0]);
+	assert_true(freed->h.ts_ns < made->h.ts_ns);
+	while ((p = recorded__next(&r, &pos, EV_POINT, told(&r)->tid)))
+		if (p->op == FP_POINT_EXT4_TRUNCATE_ALL && p->id == told(&r)->ino)
+			last = p;
+	assert_non_null(last);
+	assert_int_equal(last->b, 1);
+	assert_true(last->h.ts_ns > made->h.ts_ns);
+	recorded__free(&r);
+}
+
 #define LCB_F_WRITE 4
 
 /* One of the two threads waits for the lock of the inode while the other one holds it. */
@@ -154,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fsync_has_span_and_requests),
+		cmocka_unit_test(blocks_in_advance_are_told_with_names),
 		cmocka_unit_test(waits_for_a_lock_have_begin_and_end),
 		cmocka_unit_test(interrupts_that_take_the_cpu_are_spans),
 		cmocka_unit_test(compaction_is_a_span),

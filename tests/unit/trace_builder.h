@@ -141,6 +141,16 @@ void tb_dirty(struct trace_builder *b, uint32_t tid, uint32_t dev, uint32_t limi
 	      uint32_t dirty_pages, uint32_t bdi_limit_pages, uint32_t bdi_dirty_pages,
 	      uint16_t pause_ms);
 void tb_inode_dirty(struct trace_builder *b, uint32_t tid, uint32_t dev, uint64_t ino);
+/*
+ * Blocks in advance, or their loss, with 4 KiB blocks: `who` is the name of `tid`; `path` has two names
+ * at most, as the kernel side tells them.
+ */
+void tb_extents(struct trace_builder *b, uint32_t tid, const char *who, enum fp_extents act,
+		enum fp_sys call, uint32_t dev, uint64_t ino, uint64_t bytes, const char *path);
+void tb_inode_dirty_by(struct trace_builder *b, uint32_t tid, enum fp_sys call, uint32_t dev,
+		       uint64_t ino);
+void tb_inode_deleted(struct trace_builder *b, uint32_t tid, uint32_t dev, uint64_t ino,
+		      uint32_t blocks);
 void tb_lock(struct trace_builder *b, uint32_t tid, uint64_t begin_ns, uint64_t lock,
 	     uint16_t flags); /* waited for since begin_ns, got at the cursor */
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* The part of the builder for what the kernel does beside a thread: work items, interrupts, locks. */
+#include <stdio.h>
+#include <string.h>
+
 #include "trace_builder_internal.h"
 
 /* ---- work items ---- */
@@ -89,4 +92,39 @@ void tb_lock(struct trace_builder *b, uint32_t tid, uint64_t begin_ns, uint64_t 
 void tb_inode_dirty(struct trace_builder *b, uint32_t tid, uint32_t dev, uint64_t ino)
 {
 	tb_point(b, tid, FP_POINT_INODE_DIRTY, dev, ino, 0, 0);
+}
+
+void tb_inode_dirty_by(struct trace_builder *b, uint32_t tid, enum fp_sys call, uint32_t dev,
+		       uint64_t ino)
+{
+	tb_point(b, tid, FP_POINT_INODE_DIRTY, dev, ino, call, 0);
+}
+
+void tb_inode_deleted(struct trace_builder *b, uint32_t tid, uint32_t dev, uint64_t ino,
+		      uint32_t blocks)
+{
+	tb_point(b, tid, FP_POINT_EXT4_TRUNCATE_ALL, dev, ino, blocks, 1);
+}
+
+/* ---- blocks in advance ---- */
+
+void tb_extents(struct trace_builder *b, uint32_t tid, const char *who, enum fp_extents act,
+		enum fp_sys call, uint32_t dev, uint64_t ino, uint64_t bytes, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	struct ev_extents e = { .h = hdr(b, EV_EXTENTS, tid, sizeof(e)),
+				.ino = ino,
+				.bytes = bytes,
+				.held_bytes = act == FP_EXTENTS_MADE ? bytes + 4096 : 0,
+				.dev = dev,
+				.tgid = tid,
+				.act = (uint16_t)act,
+				.call = (uint8_t)call,
+				.block_bits = 12 };
+
+	snprintf(e.comm, sizeof(e.comm), "%s", who);
+	snprintf(e.name, sizeof(e.name), "%s", slash ? slash + 1 : path);
+	if (slash)
+		snprintf(e.dir, sizeof(e.dir), "%.*s", (int)(slash - path), path);
+	emit(b, &e.h);
 }

@@ -396,6 +396,7 @@ static bool made_by_running_thread(const struct ev_hdr *h)
 	case EV_SLEEP_USTACK:
 	case EV_SAMPLE:
 	case EV_DIRTY:
+	case EV_EXTENTS:
 	case EV_FORK:
 	case EV_EXIT:
 		return true;

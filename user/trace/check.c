@@ -27,8 +27,9 @@ static const uint16_t min_sizes[EV_KIND_END] = {
 	[EV_DIRTY] = sizeof(struct ev_dirty),
 	[EV_TASK] = sizeof(struct ev_task_state),
 	[EV_WORK] = sizeof(struct ev_work),
+	[EV_EXTENTS] = sizeof(struct ev_extents),
 };
-_Static_assert(EV_KIND_END == EV_WORK + 1, "a kind without its row is skipped as unknown");
+_Static_assert(EV_KIND_END == EV_EXTENTS + 1, "a kind without its row is skipped as unknown");
 
 static bool is_terminated(const char *s, size_t room)
 {
@@ -47,6 +48,12 @@ static bool check_path(const struct ev_path *e)
 
 	return e->old_len && e->new_len && (size_t)e->old_len + e->new_len <= tail &&
 	       !e->paths[e->old_len - 1] && !e->paths[e->old_len + e->new_len - 1];
+}
+
+static bool check_extents(const struct ev_extents *e)
+{
+	return is_terminated(e->comm, sizeof(e->comm)) && is_terminated(e->dir, sizeof(e->dir)) &&
+	       is_terminated(e->name, sizeof(e->name)) && e->block_bits < 32;
 }
 
 static bool check_tail(const struct ev_hdr *h)
@@ -70,6 +77,8 @@ static bool check_tail(const struct ev_hdr *h)
 	case EV_API:
 		return ((const struct ev_api *)e)->len <= FP_MAX_API &&
 		       ((const struct ev_api *)e)->len <= h->size - sizeof(struct ev_api);
+	case EV_EXTENTS:
+		return check_extents(e);
 	default:
 		return true;
 	}

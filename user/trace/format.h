@@ -16,7 +16,7 @@
 
 #define REC_MAGIC      "FLATPAU\n"
 #define REC_MAJOR      1
-#define REC_MINOR      0
+#define REC_MINOR      1 /* 1: EV_EXTENTS, the call in FP_POINT_INODE_DIRTY */
 
 #define REC_MAX_CHUNK  (64u << 20) /* raw payload bytes; a larger length is damage */
 #define REC_MAX_EVENTS (1u << 20)  /* the same for REC_EVENTS, of which one per CPU is in memory */

@@ -239,6 +239,7 @@ static const uint16_t sizes[EV_KIND_END] = {
 	[EV_TASK] = sizeof(struct ev_task_state),
 	[EV_LOST] = sizeof(struct ev_lost),
 	[EV_WORK] = sizeof(struct ev_work),
+	[EV_EXTENTS] = sizeof(struct ev_extents),
 };
 
 /* Small numbers meet each other; large ones overflow what does not expect them. */

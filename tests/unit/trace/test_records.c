@@ -18,6 +18,7 @@ union record {
 	struct ev_api api;
 	struct ev_task task;
 	struct ev_task_state state;
+	struct ev_extents extents;
 	uint8_t bytes[1024];
 };
 
@@ -175,6 +176,25 @@ static void a_thread_name_has_an_end(void **state)
 	assert_state(&rec, RECORD_OK);
 }
 
+static void names_of_a_file_have_an_end(void **state)
+{
+	union record rec = make(EV_EXTENTS, sizeof(struct ev_extents));
+
+	rec.extents.block_bits = 12;
+	assert_state(&rec, RECORD_BAD);
+	rec.extents.comm[FP_COMM_LEN - 1] = '\0';
+	assert_state(&rec, RECORD_BAD);
+	rec.extents.dir[FP_NAME_LEN - 1] = '\0';
+	assert_state(&rec, RECORD_BAD);
+	rec.extents.name[FP_NAME_LEN - 1] = '\0';
+	assert_state(&rec, RECORD_OK);
+	rec.extents.block_bits = 255; /* it is shifted by that */
+	assert_state(&rec, RECORD_BAD);
+	rec.extents.block_bits = 12;
+	rec.h.size -= 8;
+	assert_state(&rec, RECORD_BAD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +206,7 @@ int main(void)
 		cmocka_unit_test(two_paths_end_inside_their_record),
 		cmocka_unit_test(a_request_lies_inside_its_record),
 		cmocka_unit_test(a_thread_name_has_an_end),
+		cmocka_unit_test(names_of_a_file_have_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
