@@ -149,6 +149,12 @@ static void free_thread(struct finding_thread *t)
 	free_shares(t->blocked, t->blocked_cnt);
 }
 
+static void free_deed(struct finding_deed *d)
+{
+	free(d->by);
+	free(d->how);
+}
+
 static void free_window(struct finding_window *w)
 {
 	free(w->detector);
@@ -167,6 +173,9 @@ static void free_window(struct finding_window *w)
 	for (size_t i = 0; i < w->files_cnt; i++) {
 		free(w->files[i].path);
 		free(w->files[i].extents_why);
+		free_deed(&w->files[i].preallocated);
+		free_deed(&w->files[i].undone);
+		free_deed(&w->files[i].written);
 		sizes__free(w->files[i].sizes, w->files[i].sizes_cnt);
 	}
 	free(w->files);

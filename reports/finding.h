@@ -15,6 +15,7 @@
 
 #define FINDING_SCHEMA_VERSION 1
 #define FINDING_NS_NONE	       UINT64_MAX
+#define FINDING_BYTES_NONE     UINT64_MAX
 
 struct flame;
 
@@ -106,8 +107,15 @@ enum finding_extents {
 	FINDING_EXTENTS_LOST = 2,
 };
 
+/* What was done to a file, and by whom. */
+struct finding_deed {
+	char *by;  /* "comm/tid"; "" = not known */
+	char *how; /* "O_TRUNC at open", "copy_file_range"; "" = not known, or there is one way */
+	uint64_t at_ns; /* 0 = not done, or not seen; else as begin_ns of windows */
+};
+
 struct finding_file {
-	char *path;
+	char *path;   /* of files of others only the last names: "snap-3/memory.bin" */
 	uint32_t dev; /* major << 20 | minor */
 	uint64_t ino;
 	uint32_t open_flags;
@@ -116,7 +124,13 @@ struct finding_file {
 	uint64_t fsync_ns;
 	uint64_t alloc_ns; /* in the block allocator */
 	enum finding_extents extents;
-	char *extents_why;	     /* "undone by O_TRUNC at open", "" */
+	char *extents_why; /* "undone by O_TRUNC at open"; what shows that they were kept */
+	struct finding_deed preallocated; /* the last time until the window's end */
+	struct finding_deed undone;	  /* before it was preallocated: it was made again */
+	struct finding_deed written;	  /* the first write since the later of the two */
+	uint64_t preallocated_bytes;	  /* 0 = not known */
+	uint64_t
+		alloc_bytes; /* of a preallocated file: given to it in the window; NONE = not known */
 	struct finding_sizes *sizes; /* by operation; calls that overlap the window count whole */
 	size_t sizes_cnt;
 };

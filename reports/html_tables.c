@@ -161,9 +161,21 @@ static void write_extents(const struct page *p, const struct finding_file *x)
 		[FINDING_EXTENTS_KEPT] = "<span class=\"badge good\">kept</span>",
 		[FINDING_EXTENTS_LOST] = "<span class=\"badge bad\">lost</span>",
 	};
+	char by[HEADLINE_SIZE], text[NUMBER_SIZE];
 
 	fprintf(p->out, "<td>%s ", names[x->extents]);
-	page_text(p, x->extents_why);
+	if (x->extents == FINDING_EXTENTS_LOST && x->undone.at_ns) {
+		fputs("undone by ", p->out);
+		page_text(p, undone_by(by, x));
+	} else {
+		page_text(p, x->extents_why);
+	}
+	if (x->preallocated.at_ns) {
+		fputs("; preallocated: ", p->out);
+		if (x->preallocated_bytes)
+			fprintf(p->out, "%s by ", number_bytes(text, x->preallocated_bytes));
+		page_text(p, text_or_empty(x->preallocated.by));
+	}
 	fputs("</td></tr>\n", p->out);
 }
 

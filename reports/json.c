@@ -152,6 +152,30 @@ static void write_extents(struct json_out *j, enum finding_extents e)
 		json_out_bool(j, "extents_kept", e == FINDING_EXTENTS_KEPT);
 }
 
+/* null: it was not done, or not seen. `how` NULL = there is only one way. */
+static void write_deed(struct json_out *j, const char *key, const struct finding_deed *d,
+		       const char *how)
+{
+	if (!d->at_ns) {
+		json_out_null(j, key);
+		return;
+	}
+	json_out_begin(j, key, '{');
+	json_out_str(j, "by", text_or_empty(d->by));
+	json_out_uint(j, "at_ns", d->at_ns);
+	if (how)
+		json_out_str(j, how, text_or_empty(d->how));
+	json_out_end(j, '}');
+}
+
+static void write_bytes(struct json_out *j, const char *key, uint64_t bytes, uint64_t none)
+{
+	if (bytes == none)
+		json_out_null(j, key);
+	else
+		json_out_uint(j, key, bytes);
+}
+
 static void write_file(struct json_out *j, const struct finding_file *x)
 {
 	char dev[32];
@@ -167,6 +191,11 @@ static void write_file(struct json_out *j, const struct finding_file *x)
 	json_out_ms(j, "alloc_ms", x->alloc_ns);
 	write_extents(j, x->extents);
 	json_out_str(j, "extents_why", x->extents_why);
+	write_deed(j, "preallocated", &x->preallocated, NULL);
+	write_bytes(j, "preallocated_bytes", x->preallocated_bytes, 0);
+	write_deed(j, "undone", &x->undone, "how");
+	write_deed(j, "first_written", &x->written, "call");
+	write_bytes(j, "alloc_bytes", x->alloc_bytes, FINDING_BYTES_NONE);
 	json_out_uint(j, "bytes_read", x->bytes_read);
 	json_sizes(j, "sizes", x->sizes, x->sizes_cnt);
 	json_out_end(j, '}');

@@ -224,3 +224,15 @@ const struct arm *comparison_kept_arm(const struct comparison *c)
 			return &c->arms[i];
 	return NULL;
 }
+
+const char *undone_by(char buf[HEADLINE_SIZE], const struct finding_file *x)
+{
+	const char *by = text_or_empty(x->undone.by), *call = text_or_empty(x->written.how);
+	/* Whoever writes first may be another one than he who opened it. */
+	bool same = !strcmp(by, text_or_empty(x->written.by));
+
+	snprintf(buf, HEADLINE_SIZE, "%s%s%.40s%s%s%s%.40s%s", text_or_empty(x->undone.how),
+		 by[0] ? " by " : "", by, call[0] ? " (" : "", call, call[0] && !same ? " by " : "",
+		 call[0] && !same ? text_or_empty(x->written.by) : "", call[0] ? ")" : "");
+	return buf;
+}

@@ -47,6 +47,9 @@ bool path_hop_is_holder(const char *hop);
 /* "dirtied by"; where no more than the device is known, who has sent the writes is all that is. */
 const char *blame_by(const struct finding_blame *b);
 
+/* Of an undone preallocation: "O_TRUNC at open by branch/672 (copy_file_range)". */
+const char *undone_by(char buf[HEADLINE_SIZE], const struct finding_file *x);
+
 /* What the share of a verdict is of: "growth", "spikes", "difference", "pause". */
 const char *verdict_share_of(const struct finding_verdict *v);
 

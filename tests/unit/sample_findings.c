@@ -201,7 +201,21 @@ static void add_file(struct finding_window *w, const char *name)
 	struct finding_file *x = must_have(FINDING_APPEND(&w->files, &w->files_cnt));
 
 	must(finding_setf(&x->path, "/mnt/lab/snap-%u/%s", w->index, name));
-	must(finding_set(&x->extents_why, w->slow ? "undone by O_TRUNC at open" : ""));
+	must(finding_set(&x->extents_why,
+			 w->slow ? "undone by O_TRUNC at open"
+				 : "not truncated since, 12.0 KiB allocated in the window"));
+	must(finding_set(&x->preallocated.by, "branch <0>/671"));
+	x->preallocated.at_ns = w->begin_ns - 40 * MS;
+	x->preallocated_bytes = 256ull << 20;
+	x->alloc_bytes = w->slow ? FINDING_BYTES_NONE : 12 << 10;
+	if (w->slow) {
+		must(finding_set(&x->undone.by, "branch <0>/672"));
+		must(finding_set(&x->undone.how, "O_TRUNC at open"));
+		must(finding_set(&x->written.by, "branch <0>/672"));
+		must(finding_set(&x->written.how, "copy_file_range"));
+		x->undone.at_ns = w->begin_ns - 20 * MS;
+		x->written.at_ns = w->begin_ns - 19 * MS;
+	}
 	x->dev = 7u << 20 | 3;
 	x->ino = 12 + w->index;
 	x->open_flags = 0101;

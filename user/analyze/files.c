@@ -1,61 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-#include "files.h"
-
 #include <errno.h>
 #include <fcntl.h>
 
+#include "files_internal.h"
 #include "io_sizes.h"
 
 #define MAX_WINDOW_FILES 64
-#define MAX_INODES	 65536
-
-struct inode_key {
-	uint64_t ino;
-	uint32_t dev;
-	uint32_t zero;
-};
-
-/* A file as far as the trace tells, whoever has it open. */
-struct inode_entry {
-	struct inode_key key;
-	char *path;
-	uint32_t oflags;
-	uint64_t prealloc_ns;	 /* 0 = never seen */
-	uint64_t truncated_ns;	 /* to 0, when it held blocks */
-	uint64_t unsynced_bytes; /* written by targets since its last fsync */
-	bool lost;
-	const char *why;
-	UT_hash_handle hh;
-	UT_hash_handle hh_path; /* only in the table where it was the last to get its path */
-};
-
-struct fd_key {
-	uint32_t tgid;
-	int32_t fd;
-};
-
-struct fd_entry {
-	struct fd_key key;
-	struct inode_entry *inode; /* NULL: closed; what was open before does not count */
-	UT_hash_handle hh;
-};
-
-struct file_table {
-	struct inode_entry *inodes;
-	struct inode_entry *by_path;
-	struct fd_entry *fds;
-};
-
-/* What one file was to one window. */
-struct window_file {
-	struct inode_entry *inode;
-	bool opened;
-	uint64_t bytes_written, bytes_read;
-	struct vec sizes; /* of its calls, by operation */
-	uint64_t fsync_call_ns, fsync_span_ns;
-	uint64_t alloc_ns;
-	UT_hash_handle hh;
-};
 
 int files__new(struct file_table **t)
 {
@@ -77,13 +27,14 @@ void files__free(struct file_table *t)
 	HASH_CLEAR(hh_path, t->by_path);
 	HASH_ITER (hh, t->inodes, i, i_next) {
 		HASH_DEL(t->inodes, i);
+		extents__free_inside(&i->extents);
 		free(i->path);
 		free(i);
 	}
 	free(t);
 }
 
-static struct inode_entry *inode_of(struct file_table *t, uint32_t dev, uint64_t ino, bool add)
+struct inode_entry *inode_of(struct file_table *t, uint32_t dev, uint64_t ino, bool add)
 {
 	struct inode_key key = { .ino = ino, .dev = dev };
 	struct inode_entry *i = NULL;
@@ -122,6 +73,15 @@ static struct inode_entry *inode_at(struct file_table *t, const char *path)
 	return i;
 }
 
+void replace_path(struct file_table *t, struct inode_entry *i, char *path, bool is_hint)
+{
+	if (inode_at(t, i->path) == i)
+		HASH_DELETE(hh_path, t->by_path, i);
+	free(i->path);
+	i->path = path;
+	i->path_is_hint = is_hint;
+}
+
 /* A path names one file at a time: the last one to get it. */
 static void set_path(struct file_table *t, struct inode_entry *i, const char *path)
 {
@@ -130,12 +90,9 @@ static void set_path(struct file_table *t, struct inode_entry *i, const char *pa
 
 	if (!copy)
 		return;
-	if (before)
+	if (before && before != i)
 		HASH_DELETE(hh_path, t->by_path, before);
-	if (before != i && inode_at(t, i->path) == i)
-		HASH_DELETE(hh_path, t->by_path, i);
-	free(i->path);
-	i->path = copy;
+	replace_path(t, i, copy, false);
 	HASH_ADD_KEYPTR(hh_path, t->by_path, i->path, strlen(i->path), i);
 }
 
@@ -159,7 +116,7 @@ static void set_fd(struct file_table *t, uint32_t tgid, int32_t fd, struct inode
 	f->inode = inode;
 }
 
-static struct inode_entry *inode_of_fd(struct analysis *a, uint32_t tgid, int32_t fd)
+struct inode_entry *inode_of_fd(struct analysis *a, uint32_t tgid, int32_t fd)
 {
 	struct fd_key key = { .tgid = tgid, .fd = fd };
 	struct fd_entry *f = NULL;
@@ -176,20 +133,27 @@ static struct inode_entry *inode_of_fd(struct analysis *a, uint32_t tgid, int32_
 		set_path(a->files, i, path);
 		i->oflags = before->oflags;
 	}
+	if (i)
+		i->ours = true;
 	set_fd(a->files, tgid, fd, i);
 	return i;
 }
 
-static uint32_t tgid_of(const struct analysis *a, uint32_t tid)
+uint32_t tgid_of(const struct analysis *a, uint32_t tid)
 {
 	const struct thread *t = timeline__thread(&a->tl, tid);
 
 	return t && t->tgid ? t->tgid : scan__tgid(&a->scan, tid);
 }
 
+struct dirtier dirtier_now(const struct analysis *a, uint32_t tid)
+{
+	return dirtier_of(timeline__thread(&a->tl, tid), tid);
+}
+
 /* ---- what falls into windows ---- */
 
-static struct window_file *file_in(struct pending *p, struct inode_entry *inode)
+struct window_file *file_in(struct pending *p, struct inode_entry *inode)
 {
 	struct window_file *f = NULL;
 
@@ -245,18 +209,17 @@ static void count_size(struct analysis *a, const struct ev_syscall *ev, struct i
 
 /* ---- records ---- */
 
-/* A file that has lost its blocks, and now has another name, is another file with that number. */
-static void forget_reused(struct inode_entry *i, const struct ev_open *ev)
+/* Before 1.1 a deletion looked like a truncation: a file that now has another name is another one. */
+static void forget_reused(struct analysis *a, struct inode_entry *i, const struct ev_open *ev)
 {
-	if (i->lost && i->truncated_ns < ev->enter_ns && strcmp(i->path, ev->path)) {
-		i->lost = false;
-		i->prealloc_ns = 0;
-		i->why = NULL;
-	}
+	if (!i->extents.block_bits && extents__was_undone(&i->extents, ev->enter_ns) &&
+	    strcmp(i->path, ev->path))
+		note_gone(a, i, ev->enter_ns);
 }
 
 static void on_open(struct analysis *a, const struct ev_open *ev)
 {
+	struct dirtier by = dirtier_now(a, ev->h.tid);
 	uint32_t tgid = tgid_of(a, ev->h.tid);
 	struct inode_entry *i;
 	struct window_file *f;
@@ -268,17 +231,16 @@ static void on_open(struct analysis *a, const struct ev_open *ev)
 	set_fd(a->files, tgid, ev->fd, i);
 	if (!i)
 		return;
-	forget_reused(i, ev);
-	if (!i->path[0] || strcmp(i->path, ev->path))
+	forget_reused(a, i, ev);
+	i->ours = true;
+	if (!i->path[0] || i->path_is_hint || strcmp(i->path, ev->path))
 		set_path(a->files, i, ev->path);
 	if ((ev->oflags & O_ACCMODE) == O_RDONLY)
 		return;
 	i->oflags = ev->oflags;
 	/* A file that this very open creates is not truncated: what a guard allocated in it stays. */
-	if ((ev->oflags & O_TRUNC) && i->prealloc_ns && i->prealloc_ns < ev->enter_ns) {
-		i->lost = true;
-		i->why = "undone by O_TRUNC at open";
-	}
+	if (ev->oflags & O_TRUNC)
+		note_undone(a, i, ev->enter_ns, ev->h.ts_ns, &by, "O_TRUNC at open");
 	FOR_EACH_WINDOW_FILE(a, i, ev->enter_ns, ev->h.ts_ns, ns, f)
 	f->opened = true;
 }
@@ -308,7 +270,8 @@ static void on_write(struct analysis *a, const struct ev_syscall *ev)
 		return;
 	i->unsynced_bytes += ev->ret;
 	devices__written(&a->devices, i->key.dev, ev->ret);
-	by = dirtier_of(timeline__thread(&a->tl, ev->h.tid), ev->h.tid);
+	by = dirtier_now(a, ev->h.tid);
+	extents__written(&i->extents, ev->enter_ns, &by, ev->cls);
 	dirtiers__note(&a->dirtiers, i->key.dev, i->key.ino, &by, ev->enter_ns, false);
 	/* A call that lies partly in a window has written that part of its bytes there. */
 	FOR_EACH_WINDOW_FILE(a, i, ev->enter_ns, ev->h.ts_ns, ns, f)
@@ -345,19 +308,8 @@ static void on_fsync(struct analysis *a, const struct ev_syscall *ev)
 		i->unsynced_bytes = 0;
 }
 
-static void mark_lost(struct inode_entry *i, uint64_t ts, const char *why)
-{
-	if (!i || !i->prealloc_ns || i->lost)
-		return;
-	i->lost = true;
-	i->truncated_ns = ts;
-	i->why = why;
-}
-
 static void on_syscall(struct analysis *a, const struct ev_syscall *ev)
 {
-	const struct ev_syscall_args *args = (const void *)ev;
-
 	switch (ev->cls) {
 	case FP_SYS_READ:
 		on_read(a, ev);
@@ -381,9 +333,8 @@ static void on_syscall(struct analysis *a, const struct ev_syscall *ev)
 		on_fsync(a, ev);
 		break;
 	case FP_SYS_FTRUNCATE:
-		if (ev->h.kind == EV_SYSCALL_ARGS && !ev->ret && !args->args[0])
-			mark_lost(inode_of_fd(a, tgid_of(a, ev->h.tid), ev->fd), ev->h.ts_ns,
-				  "undone by ftruncate to 0");
+	case FP_SYS_FALLOCATE:
+		extents_on_sized(a, ev);
 		break;
 	default:
 		break;
@@ -399,11 +350,8 @@ static void on_span(struct analysis *a, const struct ev_span *ev)
 
 	if (!i)
 		return;
-	if (ev->op == FP_SPAN_EXT4_FALLOCATE && ev->value_lo) {
-		i->prealloc_ns = ev->h.ts_ns;
-		i->lost = false;
-		i->why = NULL;
-	} else if (ev->op == FP_SPAN_EXT4_SYNC) {
+	extents_on_span(a, i, ev);
+	if (ev->op == FP_SPAN_EXT4_SYNC) {
 		FOR_EACH_WINDOW_FILE(a, i, ev->begin_ns, ev->h.ts_ns, ns, f)
 		f->fsync_span_ns += ns;
 	} else if (ev->op == FP_SPAN_EXT4_ALLOC) {
@@ -424,7 +372,6 @@ static void on_rename(struct analysis *a, const struct ev_path *ev)
 void files__event(struct analysis *a, const struct trace_event *ev)
 {
 	const void *rec = ev->hdr;
-	const struct ev_point *p = rec;
 
 	switch (ev->hdr->kind) {
 	case EV_OPEN:
@@ -436,11 +383,10 @@ void files__event(struct analysis *a, const struct trace_event *ev)
 		return on_span(a, rec);
 	case EV_PATH:
 		return on_rename(a, rec);
+	case EV_EXTENTS:
+		return extents_on_record(a, rec);
 	case EV_POINT:
-		if (p->op == FP_POINT_EXT4_TRUNCATE_ALL && p->a)
-			mark_lost(inode_of(a->files, p->dev, p->id, false), p->h.ts_ns,
-				  "undone by a truncation to 0");
-		return;
+		return extents_on_point(a, rec);
 	default:
 		return;
 	}
@@ -448,13 +394,13 @@ void files__event(struct analysis *a, const struct trace_event *ev)
 
 /* ---- into the finding ---- */
 
-static int write_file(struct finding_window *fw, const struct window_file *f)
+static int write_file(const struct analysis *a, struct finding_window *fw,
+		      const struct window_file *f)
 {
 	const struct inode_entry *i = f->inode;
 	struct finding_file *out = FINDING_APPEND(&fw->files, &fw->files_cnt);
 
-	if (!out || finding_set(&out->path, i->path) ||
-	    finding_set(&out->extents_why, i->lost ? i->why : ""))
+	if (!out || finding_set(&out->path, i->path) || extents_write(a, out, fw, i))
 		return -ENOMEM;
 	out->dev = i->key.dev;
 	out->ino = i->key.ino;
@@ -463,8 +409,6 @@ static int write_file(struct finding_window *fw, const struct window_file *f)
 	out->bytes_read = f->bytes_read;
 	out->fsync_ns = f->fsync_call_ns > f->fsync_span_ns ? f->fsync_call_ns : f->fsync_span_ns;
 	out->alloc_ns = f->alloc_ns;
-	if (i->prealloc_ns)
-		out->extents = i->lost ? FINDING_EXTENTS_LOST : FINDING_EXTENTS_KEPT;
 	return io_sizes__write(&f->sizes, &out->sizes, &out->sizes_cnt);
 }
 
@@ -490,13 +434,15 @@ int files__window(struct analysis *a, struct pending *p)
 	struct window_file *f, *next;
 	int err = 0;
 
+	extents_add_prepared(a, p);
 	HASH_SORT(p->files, by_weight);
 	HASH_ITER (hh, p->files, f, next) {
-		bool worth = f->opened || f->bytes_written || f->fsync_call_ns || f->alloc_ns ||
-			     f->fsync_span_ns || vec__cnt(&f->sizes);
+		bool worth = f->opened || f->prepared || f->bytes_written || f->fsync_call_ns ||
+			     f->alloc_ns || f->fsync_span_ns || vec__cnt(&f->sizes);
 
-		if (!err && worth && fw->files_cnt < MAX_WINDOW_FILES)
-			err = write_file(fw, f);
+		if (!err && worth && extents_concern(p, f->inode) &&
+		    fw->files_cnt < MAX_WINDOW_FILES)
+			err = write_file(a, fw, f);
 	}
 	if (!err)
 		err = io_sizes__write(&p->sizes, &fw->sizes, &fw->sizes_cnt);

@@ -36,7 +36,9 @@ static void test_story(void **state)
 	assert_non_null(strstr(text, "writeback throttling (wbt)"));
 	assert_non_null(strstr(text, "flatpause fix revert"));
 	assert_non_null(strstr(text, ">passive</span>"));
-	assert_non_null(strstr(text, "undone by O_TRUNC at open"));
+	assert_non_null(strstr(text,
+			       "undone by O_TRUNC at open by branch &lt;0&gt;/672 "
+			       "(copy_file_range); preallocated: 256 MiB by branch &lt;0&gt;/671"));
 	assert_non_null(strstr(text, "disk.wbt_lat_usec"));
 	assert_non_null(strstr(text, "ext4_mb_new_blocks takes 61 ms"));
 	free(text);

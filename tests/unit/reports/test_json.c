@@ -152,6 +152,32 @@ static void test_unknown_is_null(void **state)
 	findings__free(f);
 }
 
+static void test_deeds_of_files(void **state)
+{
+	struct findings *f = sample_findings(1, 6, 3, "n"); /* slow from window 3 on */
+	json_t *root = parse_findings(f), *windows = json_object_get(root, "windows");
+	json_t *kept = first_of(json_array_get(windows, 0), "files");
+	json_t *lost = first_of(json_array_get(windows, 5), "files"), *undone;
+
+	assert_true(json_is_true(json_object_get(kept, "extents_kept")));
+	assert_true(json_is_null(json_object_get(kept, "undone")));
+	assert_true(json_is_null(json_object_get(kept, "first_written")));
+	assert_int_equal(int_of(kept, "alloc_bytes"), 12 << 10);
+	assert_int_equal(int_of(kept, "preallocated_bytes"), 256 << 20);
+	assert_true(json_is_false(json_object_get(lost, "extents_kept")));
+	assert_true(json_is_null(json_object_get(lost, "alloc_bytes")));
+	undone = json_object_get(lost, "undone");
+	assert_string_equal(json_string_value(json_object_get(undone, "how")), "O_TRUNC at open");
+	assert_string_equal(json_string_value(json_object_get(undone, "by")), "branch <0>/672");
+	assert_true(int_of(undone, "at_ns") >
+		    int_of(json_object_get(lost, "preallocated"), "at_ns"));
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(lost, "first_written"), "call")),
+		"copy_file_range");
+	json_decref(root);
+	findings__free(f);
+}
+
 static void test_empty(void **state)
 {
 	struct findings *f = empty_findings();
@@ -234,6 +260,7 @@ int main(void)
 		cmocka_unit_test(test_sizes_are_cumulative),
 		cmocka_unit_test(test_rounds),
 		cmocka_unit_test(test_unknown_is_null),
+		cmocka_unit_test(test_deeds_of_files),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_hostile_names_come_back),
 		cmocka_unit_test(test_thousand_windows),
