@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../reports/summary.h"
+
 bool cause_under(const char *id, const char *prefix)
 {
 	size_t n = strlen(prefix);
@@ -62,7 +64,7 @@ uint64_t slow_ns(const struct findings *f, const char *prefix, uint64_t *all_ns)
 const struct finding_file *lost_extents_file(const struct findings *f)
 {
 	for (size_t w = 0; w < f->windows_cnt; w++)
-		for (size_t i = 0; i < f->windows[w].files_cnt; i++)
+		for (size_t i = 0; window_counts(f, w) && i < f->windows[w].files_cnt; i++)
 			if (f->windows[w].files[i].extents == FINDING_EXTENTS_LOST)
 				return &f->windows[w].files[i];
 	return NULL;
@@ -119,6 +121,7 @@ static int set_text(char **field, const struct findings *f, const char *text, bo
 
 static int set_commands(const struct findings *f, struct finding_advice *a, const struct remedy *r)
 {
+	bool redo = !strcmp(r->mitigation, "fallocate") && lost_extents_file(f);
 	char command[80];
 	bool own = r->command || !strcmp(r->mitigation, "none") || !strcmp(r->mitigation, "app");
 	int err;
@@ -126,8 +129,9 @@ static int set_commands(const struct findings *f, struct finding_advice *a, cons
 	if (own)
 		err = set_text(&a->command, f, r->command ? r->command : "", true);
 	else {
-		snprintf(command, sizeof(command), "flatpause fix apply --mitigation %s%s {dir}",
-			 r->mitigation, strcmp(r->mitigation, "tune") ? "" : " --max-bytes 64M");
+		snprintf(command, sizeof(command), "flatpause fix apply --mitigation %s%s%s {dir}",
+			 r->mitigation, strcmp(r->mitigation, "tune") ? "" : " --max-bytes 64M",
+			 redo ? " --redo" : "");
 		err = set_text(&a->command, f, command, true);
 	}
 	if (err)
@@ -156,6 +160,7 @@ static bool truncates_at_open(const struct findings *f)
 static int say_why_not(const struct findings *f, char **why)
 {
 	const struct finding_file *lost = lost_extents_file(f);
+	char by[HEADLINE_SIZE];
 	uint64_t all, alloc = 0;
 	static const char *const allocator[] = { "ext4.alloc", "ext4.bitmap_io", "ext4.csum",
 						 "ext4.delalloc_reserve" };
@@ -165,8 +170,8 @@ static int say_why_not(const struct findings *f, char **why)
 	if (all && finding_setf(why, "%s (the allocator has %.1f of %.1f ms there)", *why,
 				alloc / 1e6, all / 1e6))
 		return -ENOMEM;
-	if (lost && finding_setf(why, "%s; and what was preallocated in %s was lost (%s)", *why,
-				 lost->path[0] ? lost->path : "a file", lost->extents_why))
+	if (lost && finding_setf(why, "%s; and what was preallocated in %s was undone by %s", *why,
+				 lost->path[0] ? lost->path : "a file", undone_by(by, lost)))
 		return -ENOMEM;
 	if (!truncates_at_open(f))
 		return 0;

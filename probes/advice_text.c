@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../reports/numbers.h"
 #include "../reports/summary.h"
 
 #define WORD_BYTES 4200
@@ -236,13 +237,29 @@ static void say_device_none(const struct findings *f, const struct limit *l, cha
 
 static void say_lost(const struct findings *f, char *buf)
 {
-	const struct finding_file *lost = lost_extents_file(f);
+	const struct finding_file *lost = lost_extents_file(f), *file = slow_file(f);
+	char by[HEADLINE_SIZE], bytes[NUMBER_SIZE];
 
-	if (lost)
+	if (lost) {
 		snprintf(buf, WORD_BYTES,
-			 " (what was preallocated in %s was lost: %s; the guard does it again "
-			 "before the first write)",
-			 lost->path[0] ? lost->path : "a file", lost->extents_why);
+			 " (what was preallocated in %s was undone by %s, and would be again: with "
+			 "--redo, as `flatpause fix guard` does, it is made again at the first "
+			 "write, by Linux 6.14 and newer; else memfd)",
+			 lost->path[0] ? lost->path : "a file", undone_by(by, lost));
+		return;
+	}
+	if (!file || file->extents != FINDING_EXTENTS_KEPT ||
+	    file->alloc_bytes == FINDING_BYTES_NONE)
+		return;
+	if (file->alloc_bytes)
+		snprintf(buf, WORD_BYTES,
+			 " (what was preallocated in %s was kept, but %s more were allocated to it "
+			 "in the window: preallocate all of it)",
+			 file->path, number_bytes(bytes, file->alloc_bytes));
+	else
+		snprintf(buf, WORD_BYTES,
+			 " (%s was preallocated and kept that: the blocks are another file's)",
+			 file->path);
 }
 
 /* The longest wait of the path on a futex that another thread held. */

@@ -35,6 +35,7 @@ struct cfg {
 	uint64_t timeout_ns;
 	uint32_t keep;
 	bool drop_cache;
+	bool fallocate;
 };
 
 static const struct param params[] = {
@@ -50,6 +51,8 @@ static const struct param params[] = {
 	      "diff: where the VMM writes the diff (default: --root)"),
 	PARAM(struct cfg, mode, "mode", 'm', PARAM_STRING, "diff|full",
 	      "what is written in the pause (default diff)"),
+	PARAM(struct cfg, fallocate, "fallocate", 0, PARAM_FLAG, NULL,
+	      "preallocate the memory file before anybody opens it, as forkd #152 does"),
 	PARAM(struct cfg, keep, "keep", 'k', PARAM_U32, "N",
 	      "snapshots that stay; older ones are deleted after the resume (default: all)"),
 	PARAM(struct cfg, drop_cache, "drop-cache", 0, PARAM_FLAG, NULL,
@@ -255,6 +258,24 @@ static int prepare(struct branch *b)
 	return err ? err : make_memory_dir(b);
 }
 
+/* To the size of the base, by its own name: the copy and the VMM open it again as they are used to. */
+static int preallocate(const struct branch *b)
+{
+	struct stat base;
+	int fd, err = 0;
+
+	if (!b->cfg->fallocate)
+		return 0;
+	if (!b->cfg->base || stat(b->cfg->base, &base))
+		return log_err(-EINVAL, "--fallocate needs the --base FILE for its size");
+	fd = open(b->memory, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0 || fallocate(fd, 0, 0, base.st_size))
+		err = log_err(-errno, "cannot preallocate %s", b->memory);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 /* ---- the VMM ---- */
 
 static int call_vmm(const struct branch *b, const char *method, const char *path, const char *body,
@@ -423,6 +444,8 @@ static int make_branch(struct branch *b)
 	err = check_running(b);
 	if (!err)
 		err = write_manifest(b);
+	if (!err)
+		err = preallocate(b);
 	if (!err && b->diff)
 		err = start_copy(b);
 	if (!err)

@@ -65,6 +65,17 @@ int verdict__reject(struct findings *f, const struct contrast *c, const struct c
 int verdict__say(struct analysis *a, const struct contrast *c, const struct contrast_row *top,
 		 const struct rejections *r);
 
+/* ---- verdict_extents.c: blocks in advance, and what undid them ---- */
+
+/* A sentence for each file name whose preallocation was undone, with a space before; two at most. */
+void verdict__say_undone(FILE *out, const struct findings *f, const struct contrast *c);
+
+/* A line of evidence for each file name that was preallocated. 0 or -ENOMEM. */
+int verdict__list_extents(struct findings *f, const struct contrast *c);
+
+/* What it says of the block allocator in the slow windows: a constant, "" = nothing. */
+const char *verdict__extents_note(const struct findings *f, const struct contrast *c);
+
 /* ---- verdict_story.c: who waited, for what, and who left it behind ---- */
 
 /* Goes on with the sentence that names the cause; nothing where no more is known. */

@@ -133,16 +133,20 @@ static bool has_commits(const struct charge *ch)
 
 static bool tell_alloc(const struct charge *ch, char *buf, size_t size)
 {
+	const char *note = verdict__extents_note(ch->f, ch->c);
 	char a[NUM];
 
 	if (ch->c->slow.alloc_ns > ch->sum.slow_ns + 1e6)
-		snprintf(buf, size, "%s in all targets", say_ns((double)ch->c->slow.alloc_ns, a));
+		snprintf(buf, size, "%s in all targets%s%s",
+			 say_ns((double)ch->c->slow.alloc_ns, a), note[0] ? ", " : "", note);
+	else
+		snprintf(buf, size, "%s", note);
 	return false;
 }
 
 static bool has_allocs(const struct charge *ch)
 {
-	return ch->c->slow.allocs > 0;
+	return ch->c->slow.allocs > 0 || verdict__extents_note(ch->f, ch->c)[0];
 }
 
 static bool tell_device(const struct charge *ch, char *buf, size_t size)

@@ -96,6 +96,8 @@ static int list_evidence(struct findings *f, const struct contrast *c,
 	if (!err && c->unknown_share >= 0.0005) /* else it would read 0.0 % */
 		err = add_evidence(f, "%.1f %% of the %s has no name", 100 * c->unknown_share,
 				   windows_of(c));
+	if (!err)
+		err = verdict__list_extents(f, c);
 	if (!err && f->loss.events)
 		err = add_evidence(f, "%llu of %llu records were lost (%.2f %%)",
 				   (unsigned long long)f->loss.events,
@@ -306,6 +308,7 @@ int verdict__say(struct analysis *a, const struct contrast *c, const struct cont
 		say_verdict(out, f, c, top, r);
 	else
 		say_none(out, f, c);
+	verdict__say_undone(out, f, c);
 	say_incomplete(out, c, &f->verdict);
 	err = fclose(out) ? -ENOMEM : finding_set(&f->verdict.text, text);
 	free(text);

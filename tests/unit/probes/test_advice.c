@@ -27,8 +27,15 @@ static struct findings *finding_of(const char *cause, const char *path,
 	w->slow = true;
 	finding_set(&f->verdict.cause, cause);
 	finding_set(&file->path, path);
-	finding_set(&file->extents_why, extents == FINDING_EXTENTS_LOST ? "undone by O_TRUNC" : "");
+	if (extents == FINDING_EXTENTS_LOST) {
+		finding_set(&file->undone.how, "O_TRUNC at open");
+		finding_set(&file->undone.by, "copier/7");
+		finding_set(&file->written.how, "sendfile");
+		finding_set(&file->written.by, "helper/8");
+		file->undone.at_ns = 1;
+	}
 	file->extents = extents;
+	file->alloc_bytes = FINDING_BYTES_NONE;
 	file->bytes_written = 1;
 	assert_int_equal(advise__verdict(f), 0);
 	return f;
@@ -302,7 +309,27 @@ static void advice_names_the_root(void **state)
 	assert_string_equal(f->advice[0].command, "flatpause fix apply --mitigation fallocate DIR");
 	findings__free(f);
 	f = finding_of("ext4.alloc", "/mnt/snap-3/memory.bin", FINDING_EXTENTS_LOST);
-	assert_non_null(strstr(f->advice[0].why, "O_TRUNC"));
+	assert_non_null(strstr(f->advice[0].why,
+			       "O_TRUNC at open by copier/7 (sendfile by helper/8), and would be "
+			       "again"));
+	assert_string_equal(f->advice[0].command,
+			    "flatpause fix apply --mitigation fallocate --redo /mnt");
+	findings__free(f);
+}
+
+/* Where it held and blocks are allocated all the same, another preallocation is no cure. */
+static void kept_is_not_preallocated_again(void **state)
+{
+	struct findings *f = finding_of("ext4.alloc", "/mnt/snap-3/memory.bin",
+					FINDING_EXTENTS_KEPT);
+
+	assert_null(strstr(f->advice[0].why, "kept"));
+	f->windows[0].files[0].alloc_bytes = 0;
+	advise_again(f, "ext4.alloc");
+	assert_true(says(f, "memory.bin was preallocated and kept that: the blocks are another"));
+	f->windows[0].files[0].alloc_bytes = 8 << 20;
+	advise_again(f, "ext4.alloc");
+	assert_true(says(f, "was kept, but 8.0 MiB more were allocated to it in the window"));
 	findings__free(f);
 }
 
@@ -318,6 +345,7 @@ int main(void)
 		cmocka_unit_test(culprits_are_named),
 		cmocka_unit_test(vain_preallocation_has_its_number),
 		cmocka_unit_test(advice_names_the_root),
+		cmocka_unit_test(kept_is_not_preallocated_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
