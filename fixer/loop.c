@@ -229,7 +229,7 @@ static int run_loop(const struct loop_cfg *cfg)
 /* Every change that a mitigation would make on files, as `fix plan` prints it. */
 static void print_changes(const struct loop_cfg *c)
 {
-	struct plan_facts facts = { .match = c->fix.match, .apply = &c->fix };
+	struct plan_facts facts = { .match = c->fix.match, .apply = &c->fix, .redo = c->fix.redo };
 	const char *p = c->mitigations;
 	char options[512];
 	const json_t *line;
@@ -240,7 +240,7 @@ static void print_changes(const struct loop_cfg *c)
 	plan__look(&facts);
 	for (; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
 		enum mitigation m = mitigation_from(p, strcspn(p, ","));
-		json_t *changes = plan__changes(m, &facts);
+		json_t *changes = plan__changes(m, &facts), *reverts = plan__reverts(m, &facts);
 
 		printf("%s:\n", mitigation_name(m));
 		if (m != MITIGATION_TUNE)
@@ -251,7 +251,11 @@ static void print_changes(const struct loop_cfg *c)
 		if (m == MITIGATION_TUNE)
 			puts("   - settings of the disk that the diagnosis asks for; `fix plan` "
 			     "names them");
+		puts("  and to undo it:");
+		json_array_foreach (reverts, i, line)
+			print_wrapped(stdout, json_string_value(line), "   - ", "     ");
 		json_decref(changes);
+		json_decref(reverts);
 	}
 }
 

@@ -63,6 +63,22 @@ int plan__dir(const json_t *diagnosis, const char *match, char dir[PATH_MAX])
 	return *dir ? 0 : -ENOENT;
 }
 
+bool plan__was_undone(const json_t *diagnosis, const char *match)
+{
+	const json_t *window, *file;
+	size_t i, k;
+
+	json_array_foreach (json_object_get(diagnosis, "windows"), i, window)
+		json_array_foreach (json_object_get(window, "files"), k, file) {
+			const char *path = text_of(file, "path", ""), *slash = strrchr(path, '/');
+
+			if (json_is_false(json_object_get(file, "extents_kept")) &&
+			    name_matches(match, slash ? slash + 1 : path))
+				return true;
+		}
+	return false;
+}
+
 static void change(json_t *list, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void change(json_t *list, const char *fmt, ...)
 {
@@ -78,19 +94,24 @@ static void fallocate_changes(json_t *l, const struct plan_facts *f, const char 
 	char size[32];
 
 	change(l, "mkdir %s/%s (0700)", dir, HIDDEN_DIR);
-	if (f->dir_on_tmpfs)
+	if (f->dir_on_tmpfs) {
 		change(l, "nothing else: %s is on tmpfs, where preallocation changes nothing", dir);
-	else
-		change(l, "fallocate %s/%s/spare to %s between two BRANCHes", dir, HIDDEN_DIR,
-		       f->previous_bytes
-			       ? format_bytes(f->previous_bytes, size, sizeof(size))
-			       : "the size of the previous memory file (none is there yet)");
-	if (!f->dir_on_tmpfs)
-		change(l, "fchown and fchmod the spare as the previous memory file");
+		return;
+	}
+	change(l, "unlink %s/%s/spare, where one lies there without a journal", dir, HIDDEN_DIR);
+	change(l, "create (O_EXCL, 0600) and fallocate %s/%s/spare to %s between two BRANCHes", dir,
+	       HIDDEN_DIR,
+	       f->previous_bytes ? format_bytes(f->previous_bytes, size, sizeof(size))
+				 : "the size of the previous memory file (none is there yet)");
+	change(l, "fchown and fchmod the spare as the previous memory file");
 	change(l, "rename the spare to %s/NEW-DIRECTORY/%s (RENAME_NOREPLACE) when that appears",
 	       dir, f->match);
 	change(l, "fallocate (KEEP_SIZE) files like '%s' that are created without a spare",
 	       f->match);
+	if (f->redo)
+		change(l, "fallocate (KEEP_SIZE) such a file again at its first write, where "
+			  "O_TRUNC or "
+			  "ftruncate undid it (Linux 6.14 and newer)");
 	change(l, "ftruncate such a file to its own size when it is closed with space behind its "
 		  "end");
 }
@@ -103,11 +124,22 @@ static void export_changes(json_t *l, const struct plan_facts *f, const char *di
 
 	apply_cfg__defaults(&own);
 	change(l,
-	       "after the writer closed it: copy to %s/NEW-DIRECTORY/.%s%s, fsync, rename over the "
-	       "link, %s",
-	       dir, f->match, EXPORT_SUFFIX,
-	       a->no_readback ? "then let its memory go (--no-readback)"
-			      : "read it back, and only then let its memory go");
+	       "after the writer closed it: copy to %s/NEW-DIRECTORY/.%s%s (O_EXCL; fchown and "
+	       "fchmod as the memory file), fsync",
+	       dir, f->match, EXPORT_SUFFIX);
+	change(l,
+	       "rename that to %s (RENAME_EXCHANGE: the link comes out), unlink the link, fsync "
+	       "the directory; a plain rename over the link where the kernel cannot exchange",
+	       f->match);
+	change(l,
+	       "link that file to .NAME%s and rename it over the link, for other names of the link",
+	       EXPORT_SUFFIX);
+	change(l, "unlink .%s%s again where a writer came back or the link went away meanwhile",
+	       f->match, EXPORT_SUFFIX);
+	change(l, "%sunlink /dev/shm/flatpause-ID/N/%s, rmdir N",
+	       a->no_readback ? "without reading it back (--no-readback) "
+			      : "read it back from the disk, and only then ",
+	       f->match);
 	change(l, "copy %u file%s side by side at most, %s%s", a->export_workers,
 	       a->export_workers == 1 ? "" : "s",
 	       a->export_rate_bytes ? format_bytes(a->export_rate_bytes, rate, sizeof(rate))
@@ -122,7 +154,16 @@ static void export_changes(json_t *l, const struct plan_facts *f, const char *di
 
 static void memfd_changes(json_t *l, const struct plan_facts *f, const char *dir)
 {
-	change(l, "mkdir /dev/shm/flatpause-ID (0711), one directory (0700) per memory file in it");
+	change(l,
+	       "mkdir and chmod /dev/shm/flatpause-ID (0711); create and unlink .../probe in it, "
+	       "to see whether leases work");
+	change(l, "create /run/flatpause/window-MAJOR:MINOR (0600), the lock that exports wait "
+		  "for; it "
+		  "stays");
+	change(l,
+	       "mkdir /dev/shm/flatpause-ID/N (0700) for each memory file, create N/%s, chown and "
+	       "chmod both for the writer",
+	       f->match);
 	change(l, "symlink %s/NEW-DIRECTORY/%s -> /dev/shm/flatpause-ID/N/%s when that appears",
 	       dir, f->match, f->match);
 	export_changes(l, f, dir);
@@ -151,8 +192,9 @@ static json_t *command_of(const char *name, enum mitigation m, const struct plan
 	char options[128];
 
 	if (m != MITIGATION_TUNE)
-		return json_sprintf("flatpause fix apply --mitigation %s --match '%s' '%s'", name,
-				    f->match, dir);
+		return json_sprintf("flatpause fix apply --mitigation %s%s --match '%s' '%s'", name,
+				    m == MITIGATION_FALLOCATE && f->redo ? " --redo" : "", f->match,
+				    dir);
 	tune_conf__options(&f->tune, options, sizeof(options));
 	return json_sprintf("flatpause fix apply --mitigation %s %s '%s'", name, options, dir);
 }
@@ -169,6 +211,8 @@ json_t *plan__changes(enum mitigation m, const struct plan_facts *f)
 		tune_changes(changes, f);
 		return changes;
 	}
+	change(changes, "create %s/DEVICE-INODE.log (0600), what the guard has to say",
+	       f->state_dir);
 	change(changes, "run a guard: fanotify marks on %s only, gone when it ends", dir);
 	if (m == MITIGATION_FALLOCATE)
 		fallocate_changes(changes, f, dir);
@@ -177,12 +221,69 @@ json_t *plan__changes(enum mitigation m, const struct plan_facts *f)
 	return changes;
 }
 
+static void memfd_reverts(json_t *l, const struct plan_facts *f, const char *dir)
+{
+	change(l,
+	       "of what is in memory still: copy to %s/NEW-DIRECTORY/.%s%s (O_EXCL), fsync, "
+	       "compare, rename it to %s (RENAME_EXCHANGE), unlink the link that comes out, "
+	       "fsync the directory",
+	       dir, f->match, EXPORT_SUFFIX, f->match);
+	change(l,
+	       "link that file to .NAME%s and rename it over the link, for other names of the link",
+	       EXPORT_SUFFIX);
+	change(l,
+	       "unlink %s/NEW-DIRECTORY/%s where it is a link that nobody wrote to, or whose "
+	       "memory "
+	       "is gone",
+	       dir, f->match);
+	change(l, "unlink %s/NEW-DIRECTORY/.%s%s of an export that was killed", dir, f->match,
+	       EXPORT_SUFFIX);
+	change(l,
+	       "unlink what is in /dev/shm/flatpause-ID/N, rmdir each N and /dev/shm/flatpause-ID");
+}
+
+static void fallocate_reverts(json_t *l, const struct plan_facts *f, const char *dir)
+{
+	change(l,
+	       "unlink %s/NEW-DIRECTORY/%s where it is a spare without data that nobody has open",
+	       dir, f->match);
+	change(l, "unlink %s/%s/spare, rmdir %s/%s", dir, HIDDEN_DIR, dir, HIDDEN_DIR);
+	change(l, "nothing to files that were written: they keep their blocks");
+}
+
+static void tune_reverts(json_t *l, const struct plan_facts *f)
+{
+	for (int i = 0; i < f->knobs_cnt; i++)
+		change(l, "write %s to %s, if it is %s still", f->knobs[i].old, f->knobs[i].path,
+		       f->knobs[i].now);
+}
+
+json_t *plan__reverts(enum mitigation m, const struct plan_facts *f)
+{
+	const char *dir = *f->dir ? f->dir : "DIR";
+	json_t *reverts = json_array();
+
+	if (!is_supported(m, f))
+		return reverts;
+	if (m == MITIGATION_TUNE) {
+		tune_reverts(reverts, f);
+	} else {
+		change(reverts, "end the guard (SIGTERM, SIGKILL after 10 s)");
+		if (m == MITIGATION_FALLOCATE)
+			fallocate_reverts(reverts, f, dir);
+		else
+			memfd_reverts(reverts, f, dir);
+	}
+	change(reverts, "unlink %s/DEVICE-INODE.journal and DEVICE-INODE.log", f->state_dir);
+	return reverts;
+}
+
 static json_t *step(const json_t *advice, const struct plan_facts *f)
 {
 	const char *name = text_of(advice, "mitigation", "none");
 	enum mitigation m = mitigation_from(name, strlen(name));
 	const char *dir = *f->dir ? f->dir : "DIR";
-	json_t *changes = plan__changes(m, f), *command, *undo;
+	json_t *changes = plan__changes(m, f), *reverts = plan__reverts(m, f), *command, *undo;
 	bool supported = is_supported(m, f);
 
 	if (!supported) {
@@ -192,9 +293,9 @@ static json_t *step(const json_t *advice, const struct plan_facts *f)
 		command = command_of(name, m, f, dir);
 		undo = json_sprintf("flatpause fix revert '%s'", dir);
 	}
-	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o}", "mitigation", name, "why",
+	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "mitigation", name, "why",
 			 text_of(advice, "why", ""), "supported", supported, "command", command,
-			 "undo", undo, "changes", changes);
+			 "undo", undo, "changes", changes, "revert_changes", reverts);
 }
 
 json_t *plan__build(const json_t *diagnosis, const struct plan_facts *facts)
@@ -215,11 +316,20 @@ json_t *plan__build(const json_t *diagnosis, const struct plan_facts *facts)
 			 "dir", facts->dir, "match", facts->match, "steps", steps);
 }
 
+static void print_changes(const json_t *changes)
+{
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach (changes, i, c)
+		print_wrapped(stdout, json_string_value(c), "   - ", "     ");
+}
+
 void plan__print(const json_t *plan)
 {
-	const json_t *steps = json_object_get(plan, "steps"), *s, *c;
+	const json_t *steps = json_object_get(plan, "steps"), *s;
 	char head[64];
-	size_t i, k;
+	size_t i;
 
 	printf("cause: %s\n", text_of(plan, "cause", "unknown"));
 	if (*text_of(plan, "text", ""))
@@ -232,10 +342,10 @@ void plan__print(const json_t *plan)
 		print_wrapped(stdout, text_of(s, "why", ""), head, "   ");
 		if (*text_of(s, "command", ""))
 			printf("   do:   %s\n", text_of(s, "command", ""));
+		print_changes(json_object_get(s, "changes"));
 		if (*text_of(s, "undo", ""))
 			printf("   undo: %s\n", text_of(s, "undo", ""));
-		json_array_foreach (json_object_get(s, "changes"), k, c)
-			print_wrapped(stdout, json_string_value(c), "   - ", "     ");
+		print_changes(json_object_get(s, "revert_changes"));
 	}
 	puts("\nnothing was changed");
 }

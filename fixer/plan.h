@@ -17,6 +17,7 @@ struct plan_facts {
 	const char *match;
 	uint64_t previous_bytes; /* 0 = no such file */
 	bool dir_on_tmpfs;
+	bool redo; /* what was preallocated is undone: again at the first write */
 	const char *state_dir;
 	struct tune_conf tune; /* what the evidence asks for: tune_conf__choose() */
 	const struct knob *knobs;
@@ -26,7 +27,8 @@ struct plan_facts {
 
 /*
  * { "schema_version", "cause", "text", "dir", "match", "steps": [ {"mitigation", "why", "supported",
- *   "command", "undo", "changes": [text] } ] }; NULL on no memory. Touches nothing.
+ *   "command", "undo", "changes": [text], "revert_changes": [text] } ] }; NULL on no memory. Touches
+ * nothing.
  */
 json_t *plan__build(const json_t *diagnosis, const struct plan_facts *facts);
 
@@ -39,8 +41,12 @@ int plan__dir(const json_t *diagnosis, const char *match, char dir[PATH_MAX]);
 /* Fills in what the directory and the environment say. Reads only. */
 void plan__look(struct plan_facts *f);
 
-/* What one mitigation would do, as a list of texts; NULL on no memory. */
+/* Whether a preallocation of a matching file was undone in one of the windows. */
+bool plan__was_undone(const json_t *diagnosis, const char *match);
+
+/* What one mitigation would do, and its revert, as lists of texts; NULL on no memory. */
 json_t *plan__changes(enum mitigation m, const struct plan_facts *f);
+json_t *plan__reverts(enum mitigation m, const struct plan_facts *f);
 
 /* For people. */
 void plan__print(const json_t *plan);

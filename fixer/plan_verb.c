@@ -70,6 +70,7 @@ static int plan(const struct plan_cfg *cfg, const char *trace)
 		log_warn("no window wrote a file like '%s'; give the directory with --dir",
 			 cfg->match);
 	plan__look(&facts);
+	facts.redo = plan__was_undone(diagnosis, cfg->match);
 	tune_conf__choose(&facts.tune, diagnosis);
 	facts.knobs = knobs;
 	facts.knobs_cnt = look_at_knobs(&facts, knobs);

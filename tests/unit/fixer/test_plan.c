@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,105 @@ static void tuning_names_each_setting(void **state)
 	assert_string_equal(json_string_value(json_array_get(changes, 1)),
 			    "write 6800 to /sys/class/bdi/7:0/max_ratio_fine (1000000 now): at "
 			    "most 32 MiB dirty");
+	changes = json_object_get(step, "revert_changes");
+	assert_string_equal(
+		json_string_value(json_array_get(changes, 0)),
+		"write 1000000 to /sys/class/bdi/7:0/max_ratio_fine, if it is 6800 still");
+	json_decref(p);
+	json_decref(d);
+}
+
+static bool lists(const json_t *list, const char *text)
+{
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach (list, i, line)
+		if (strstr(json_string_value(line), text))
+			return true;
+	return false;
+}
+
+/* Each call on a file that apply, the guard, its export and the revert make stands in the plan. */
+static void every_unlink_and_rename_is_named(void **state)
+{
+	struct plan_facts f = {
+		.dir = "/s", .match = "memory.bin", .state_dir = "/state", .tune = NOTHING_TO_TUNE
+	};
+	static const char *const fallocate[] = {
+		"unlink /s/.flatpause/spare, where one lies there without a journal",
+		"create (O_EXCL, 0600) and fallocate /s/.flatpause/spare",
+		"rename the spare to /s/NEW-DIRECTORY/memory.bin (RENAME_NOREPLACE)",
+		"ftruncate such a file to its own size",
+	};
+	static const char *const fallocate_back[] = {
+		"end the guard",
+		"unlink /s/NEW-DIRECTORY/memory.bin where it is a spare",
+		"unlink /s/.flatpause/spare, rmdir /s/.flatpause",
+		"unlink /state/DEVICE-INODE.journal",
+	};
+	static const char *const memfd[] = {
+		"chmod /dev/shm/flatpause-ID (0711); create and unlink .../probe",
+		"symlink /s/NEW-DIRECTORY/memory.bin -> /dev/shm/flatpause-ID/N/memory.bin",
+		"copy to /s/NEW-DIRECTORY/.memory.bin.flatpause (O_EXCL; fchown",
+		"create /run/flatpause/window-MAJOR:MINOR",
+		"RENAME_EXCHANGE: the link comes out), unlink the link, fsync the directory",
+		"unlink /dev/shm/flatpause-ID/N/memory.bin, rmdir N",
+	};
+	static const char *const memfd_back[] = {
+		"(RENAME_EXCHANGE), unlink the link that comes out",
+		"rename it over the link, for other names",
+		"unlink /s/NEW-DIRECTORY/memory.bin where it is a link that nobody wrote to",
+		"rmdir each N and /dev/shm/flatpause-ID",
+		"unlink /state/DEVICE-INODE.journal",
+	};
+	json_t *l;
+
+	(void)state;
+	l = plan__changes(MITIGATION_FALLOCATE, &f);
+	for (size_t i = 0; i < sizeof(fallocate) / sizeof(fallocate[0]); i++)
+		assert_true(lists(l, fallocate[i]));
+	assert_false(lists(l, "again at its first write"));
+	json_decref(l);
+	l = plan__reverts(MITIGATION_FALLOCATE, &f);
+	for (size_t i = 0; i < sizeof(fallocate_back) / sizeof(fallocate_back[0]); i++)
+		assert_true(lists(l, fallocate_back[i]));
+	json_decref(l);
+	l = plan__changes(MITIGATION_MEMFD, &f);
+	for (size_t i = 0; i < sizeof(memfd) / sizeof(memfd[0]); i++)
+		assert_true(lists(l, memfd[i]));
+	json_decref(l);
+	l = plan__reverts(MITIGATION_MEMFD, &f);
+	for (size_t i = 0; i < sizeof(memfd_back) / sizeof(memfd_back[0]); i++)
+		assert_true(lists(l, memfd_back[i]));
+	json_decref(l);
+	l = plan__reverts(MITIGATION_NONE, &f);
+	assert_int_equal(json_array_size(l), 0);
+	json_decref(l);
+}
+
+/* What the diagnosis shows to be undone at open is made again at the first write, or not at all. */
+static void undone_is_made_again(void **state)
+{
+	struct plan_facts f = { .dir = "/s", .match = "memory.bin", .state_dir = "/state" };
+	json_t *d = diagnosis(
+		"{\"windows\":[{\"files\":[{\"path\":\"/s/snap-1/memory.bin\","
+		"\"extents_kept\":false},{\"path\":\"/s/x\",\"extents_kept\":true}]}],"
+		"\"advice\":[{\"mitigation\":\"fallocate\",\"why\":\"w\"}]}");
+	json_t *p, *step;
+
+	(void)state;
+	assert_false(plan__was_undone(d, "x"));
+	f.redo = plan__was_undone(d, "memory.bin");
+	assert_true(f.redo);
+	p = plan__build(d, &f);
+	step = json_array_get(json_object_get(p, "steps"), 0);
+	assert_string_equal(
+		json_string_value(json_object_get(step, "command")),
+		"flatpause fix apply --mitigation fallocate --redo --match 'memory.bin' "
+		"'/s'");
+	assert_true(lists(json_object_get(step, "changes"), "again at its first write"));
+	assert_true(lists(json_object_get(step, "revert_changes"), "rmdir /s/.flatpause"));
 	json_decref(p);
 	json_decref(d);
 }
@@ -205,6 +305,8 @@ int main(void)
 		cmocka_unit_test(steps_in_the_order_of_the_advice),
 		cmocka_unit_test(tuning_names_each_setting),
 		cmocka_unit_test(how_the_export_goes),
+		cmocka_unit_test(every_unlink_and_rename_is_named),
+		cmocka_unit_test(undone_is_made_again),
 		cmocka_unit_test(is_pure),
 		cmocka_unit_test(directory_from_the_files),
 		cmocka_unit_test(odd_input),
