@@ -79,21 +79,21 @@ int loop__roll_back(struct loop *l)
 
 int loop__put_in_force(struct loop *l, const char *mitigation)
 {
+	enum mitigation m = mitigation_from(mitigation, strlen(mitigation));
 	struct apply_cfg fix = l->cfg->fix;
 	char options[512];
 	int err;
 
 	fix.mitigation = mitigation;
-	if (mitigation_from(mitigation, strlen(mitigation)) == MITIGATION_TUNE)
+	fix.cover &= m == MITIGATION_MEMFD;
+	if (m == MITIGATION_TUNE)
 		fix.tune = l->tune;
 	if (!strcmp(fix.size_from, "previous") && l->size[0])
 		fix.size_from = l->size;
 	err = apply__run(&fix);
 	loop__step(l, "apply", mitigation, err);
-	json_object_set_new(
-		json_object_get(l->arms, mitigation), "applied",
-		json_string(loop__options(&fix, mitigation_from(mitigation, strlen(mitigation)),
-					  options, sizeof(options))));
+	json_object_set_new(json_object_get(l->arms, mitigation), "applied",
+			    json_string(loop__options(&fix, m, options, sizeof(options))));
 	if (!err)
 		l->in_force = mitigation;
 	return err;

@@ -324,6 +324,9 @@ static const struct param auto_params[] = {
 	  .max = EXPORT_WORKERS_MAX,
 	  .arg = "N",
 	  .help = "memfd: so many files go to disk side by side (default 2)" },
+	PARAM(struct loop_cfg, fix.cover, "cover", 0, PARAM_FLAG, NULL,
+	      "memfd: by a file system over DIR (FUSE), for writers that links do not meet: "
+	      "O_EXCL, old files, files directly in DIR"),
 	PARAM(struct loop_cfg, fix.no_readback, "no-readback", 0, PARAM_FLAG, NULL,
 	      "memfd: what is durable is not read back before its memory goes"),
 	PARAM(struct loop_cfg, fix.redo, "redo", 0, PARAM_FLAG, NULL,

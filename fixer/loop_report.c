@@ -48,7 +48,8 @@ const char *loop__options(const struct apply_cfg *fix, enum mitigation m, char *
 		len = add_option(text, size, len, "--memory", fix->memory_bytes);
 		len = add_option(text, size, len, "--export-rate", fix->export_rate_bytes);
 		len = add_option(text, size, len, "--export-workers", fix->export_workers);
-		add_flag(text, size, len, "--no-readback", fix->no_readback);
+		len = add_flag(text, size, len, "--no-readback", fix->no_readback);
+		add_flag(text, size, len, "--cover", fix->cover);
 	} else {
 		len = add_flag(text, size, len, "--no-plant", fix->no_plant);
 		add_flag(text, size, len, "--redo", fix->redo);

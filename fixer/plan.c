@@ -164,8 +164,18 @@ static void memfd_changes(json_t *l, const struct plan_facts *f, const char *dir
 	       "mkdir /dev/shm/flatpause-ID/N (0700) for each memory file, create N/%s, chown and "
 	       "chmod both for the writer",
 	       f->match);
-	change(l, "symlink %s/NEW-DIRECTORY/%s -> /dev/shm/flatpause-ID/N/%s when that appears",
-	       dir, f->match, f->match);
+	if (f->apply && f->apply->cover) {
+		change(l, "mount a file system (FUSE, nosuid, nodev) over %s", dir);
+		change(l,
+		       "symlink NAME -> /dev/shm/flatpause-ID/N/NAME below the real directory, for "
+		       "what is created there as %s; renamed over a file that its opener empties",
+		       f->match);
+	} else {
+		change(l,
+		       "symlink %s/NEW-DIRECTORY/%s -> /dev/shm/flatpause-ID/N/%s when that "
+		       "appears",
+		       dir, f->match, f->match);
+	}
 	export_changes(l, f, dir);
 }
 
@@ -213,7 +223,8 @@ json_t *plan__changes(enum mitigation m, const struct plan_facts *f)
 	}
 	change(changes, "create %s/DEVICE-INODE.log (0600), what the guard has to say",
 	       f->state_dir);
-	change(changes, "run a guard: fanotify marks on %s only, gone when it ends", dir);
+	change(changes, "run a guard: fanotify marks on %s only, gone when it ends",
+	       m == MITIGATION_MEMFD && f->apply && f->apply->cover ? "memory files" : dir);
 	if (m == MITIGATION_FALLOCATE)
 		fallocate_changes(changes, f, dir);
 	else
@@ -223,6 +234,8 @@ json_t *plan__changes(enum mitigation m, const struct plan_facts *f)
 
 static void memfd_reverts(json_t *l, const struct plan_facts *f, const char *dir)
 {
+	if (f->apply && f->apply->cover)
+		change(l, "umount -l %s; what is open is served until it is closed", dir);
 	change(l,
 	       "of what is in memory still: copy to %s/NEW-DIRECTORY/.%s%s (O_EXCL), fsync, "
 	       "compare, rename it to %s (RENAME_EXCHANGE), unlink the link that comes out, "

@@ -69,9 +69,9 @@ fi
 revert
 check "nothing is left" nothing_left
 
-# two sweeps in each arm: interleaved, as one that drifts would else be taken for an effect
+# two sweeps in each arm: interleaved, as one that drifts would else be taken for an effect; memfd by a cover
 auto --force --mitigations memfd --try-all --sweeps 2 --rounds 1 --memory 64M --export-rate 100M \
-	--export-workers 1 --no-readback --between "rm -rf $mnt/snap-*" \
+	--export-workers 1 --no-readback --cover --between "rm -rf $mnt/snap-*" \
 	-- "${branch[@]}" >"$work/said"
 check "sweeps of two arms are interleaved" equals "$(jq -r '[.scenarios.test.steps[]
 	| select(.step == "sweep") | .arm] | join(" ")' "$work/out/summary.json")" "before memfd memfd before"
@@ -80,7 +80,7 @@ check "each arm has the pauses of both its sweeps" equals "$(jq -r '[.scenarios.
 check "what it cost is said" eval 'jq -e ".scenarios.test.arms.memfd.cost | contains(\"durable\")" \
 	"$work/out/summary.json" >/dev/null'
 check "in the report too" grep -q "cost: a sweep takes" "$work/out/report.html"
-applied="--memory 67108864 --export-rate 104857600 --export-workers 1 --no-readback"
+applied="--memory 67108864 --export-rate 104857600 --export-workers 1 --no-readback --cover"
 check "what the export was asked for reached the guard" equals "$(jq -r '[.scenarios.test.arms.memfd.files[]
 	| select(.state == "durable") | .read_back] | unique | join(" ")' "$work/out/summary.json")" false
 check "and stands in the summary" eval 'jq -r .scenarios.test.arms.memfd.applied "$work/out/summary.json" |
