@@ -64,7 +64,7 @@ BPF_SRCS    := bpf/common.bpf.c $(sort $(filter-out bpf/common.bpf.c,$(wildcard 
 LIB_SRCS    := $(sort user/log.c $(wildcard user/*/*.c probes/*.c reports/*.c))
 FIXER_SRCS  := $(sort $(filter-out fixer/main.c,$(wildcard fixer/*.c fixer/*/*.c)))
 # What the fixer shares with the collector: messages and options, not the analysis.
-FIXER_SHARED := user/log.c user/cli/params.c user/cli/units.c user/host/read.c user/cli/wrap.c reports/escape.c
+FIXER_SHARED := user/log.c user/cli/streams.c user/cli/params.c user/cli/units.c user/host/read.c user/cli/wrap.c reports/escape.c
 UNIT_SRCS   := $(sort $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
 FUZZ_SRCS   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 SIM_TEST_SRCS := $(sort $(wildcard tests/sim/test_*.c))

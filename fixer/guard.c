@@ -154,7 +154,6 @@ static int open_signals(struct guard *g)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, LEASE_SIGNAL);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	g->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return g->sigfd < 0 ? log_err(-errno, "signalfd") : 0;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../user/cli/streams.h"
 #include "../user/cli/verb.h"
 #include "../user/log.h"
 #include "verbs.h"
@@ -43,11 +44,10 @@ static void print_usage(FILE *out)
 	      out);
 }
 
-int main(int argc, char **argv)
+static int run_verb(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "--help";
 
-	log_init("flatpause-fixer", LOG_NORMAL);
 	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
 		print_usage(argc > 1 ? stdout : stderr);
 		return argc > 1 ? FP_EXIT_OK : FP_EXIT_USAGE;
@@ -61,4 +61,12 @@ int main(int argc, char **argv)
 			return verbs[i].run(argc - 1, argv + 1);
 	log_err(0, "no verb '%s'; `flatpause fix --help` lists them", name);
 	return FP_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	if (streams__open())
+		return FP_EXIT_FAILED;
+	log_init("flatpause-fixer", LOG_NORMAL);
+	return streams__flush(run_verb(argc, argv));
 }

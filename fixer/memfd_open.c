@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,7 +255,7 @@ static int make(struct opening *o, const struct memfd_open_cfg *cfg)
 	if (cfg->link && symlinkat(o->target, o->dirfd, o->conf.name))
 		return log_err(-errno, "cannot link %s/%s", o->conf.dir, o->conf.name);
 	o->linked = cfg->link;
-	return hold__confirm(o->go);
+	return 0;
 }
 
 static void take_back(struct opening *o)
@@ -272,12 +271,23 @@ static void take_back(struct opening *o)
 		unlink(o->journal_path);
 }
 
+/* Who was not told the path cannot write there: then it is not held either, see take_back(). */
+static int tell(const struct opening *o, bool link, FILE *out)
+{
+	if (link)
+		fprintf(out, "%s/%s\n", o->conf.dir, o->conf.name);
+	else
+		fprintf(out, "%s\n", o->target);
+	if (!fflush(out) && !ferror(out))
+		return 0;
+	return log_err(-EIO, "the path of %s could not be told; it is not held", o->conf.name);
+}
+
 int memfd__open(const struct memfd_open_cfg *cfg, FILE *out)
 {
 	struct opening o = { .journal_fd = -1, .dirfd = -1, .go = -1, .memory.fd = -1 };
 	int err;
 
-	signal(SIGPIPE, SIG_IGN);
 	if (!cfg->size_bytes || cfg->size_bytes > INT64_MAX)
 		return log_err(-EINVAL, "--size: 1 byte to 2^63 - 1");
 	err = fill_conf(&o, cfg);
@@ -291,12 +301,12 @@ int memfd__open(const struct memfd_open_cfg *cfg, FILE *out)
 		err = begin_journal(&o);
 	if (!err)
 		err = make(&o, cfg);
+	if (!err)
+		err = tell(&o, cfg->link, out);
+	if (!err)
+		err = hold__confirm(o.go);
 	if (err)
 		take_back(&o);
-	else if (cfg->link)
-		fprintf(out, "%s/%s\n", o.conf.dir, o.conf.name);
-	else
-		fprintf(out, "%s\n", o.target);
 	if (o.memory.fd >= 0)
 		memfile__close(&o.memory); /* the holder's stays */
 	for (int i = 0; i < 3; i++) {

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../user/cli/streams.h"
 #include "../user/log.h"
 
 void run_args__flatpause(struct run_args *a, char room[PATH_MAX])
@@ -51,6 +52,7 @@ static pid_t start(const struct run_args *a, int out)
 		return pid < 0 ? -errno : pid;
 	if (out >= 0 && dup2(out, STDOUT_FILENO) < 0)
 		_exit(127);
+	streams__restore();
 	execvp(a->v[0], (char *const *)a->v);
 	fprintf(stderr, "flatpause-fixer: error: cannot run %s: %s\n", a->v[0], strerror(errno));
 	_exit(127);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/streams.h"
 #include "cli/verb.h"
 #include "log.h"
 
@@ -46,22 +47,6 @@ static void catch_signals(void)
 		sigaction(SIGHUP, &sa, NULL);
 	/* Where whoever started us ignores it, the end of a command would never be told. */
 	signal(SIGCHLD, SIG_DFL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like a full disk */
-}
-
-/* A trace that got descriptor 2 because that was closed would have messages written into it. */
-static int open_standard_streams(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
 }
 
 static void print_usage(FILE *out)
@@ -101,22 +86,10 @@ static int run_verb(int argc, char **argv)
 	return FP_EXIT_USAGE;
 }
 
-/* What stdio holds back may find a full disk only now: then half of the result is missing. */
-static int flush_output(int code)
-{
-	int err = fflush(stdout) ? -errno : ferror(stdout) ? -EIO : 0;
-
-	if (!err || code) /* a verb that failed has said why */
-		return code;
-	if (err != -EPIPE) /* `| head` has seen enough, which is no error to speak of */
-		log_err(err, "cannot write the standard output");
-	return FP_EXIT_FAILED;
-}
-
 int main(int argc, char **argv)
 {
-	if (open_standard_streams())
+	if (streams__open())
 		return FP_EXIT_FAILED;
 	log_init("flatpause", LOG_NORMAL);
-	return flush_output(run_verb(argc, argv));
+	return streams__flush(run_verb(argc, argv));
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../log.h"
+#include "streams.h"
 #include "verb.h"
 
 #define PLACE	"sweeps" /* what it is told to make, in our directory */
@@ -69,8 +70,7 @@ static void become_shell(const char *command, int out, const char *place, const 
 
 	snprintf(count, sizeof(count), "%u", sweeps);
 	setpgid(0, 0);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGXFSZ, SIG_DFL);
+	streams__restore();
 	/* our stdin may be the curve, and it is another group's than the terminal's */
 	if (in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
 	    setenv(SWEEP_COMMAND_OUT, place, 1) || setenv(SWEEP_COMMAND_RUN, run, 1) ||
