@@ -11,18 +11,19 @@
 #include "../user/clock.h"
 #include "crc32c.h"
 
-static int write_all(int fd, const void *data, size_t len)
+static int write_all(int fd, const void *data, size_t len, uint64_t at)
 {
 	const char *p = data;
 
 	while (len) {
-		ssize_t n = write(fd, p, len);
+		ssize_t n = pwrite(fd, p, len, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n ? -errno : -EIO;
 		p += n;
+		at += (uint64_t)n;
 		len -= (size_t)n;
 	}
 	return 0;
@@ -34,17 +35,31 @@ int journal__begin(struct journal *j, int fd)
 
 	memcpy(h.magic, JOURNAL_MAGIC, sizeof(h.magic));
 	h.crc = crc32c(0, &h, offsetof(struct journal_header, crc));
-	*j = (struct journal){ .fd = fd, .lock = PTHREAD_MUTEX_INITIALIZER };
-	return write_all(fd, &h, sizeof(h));
+	*j = (struct journal){ .fd = fd, .end = sizeof(h), .lock = PTHREAD_MUTEX_INITIALIZER };
+	return write_all(fd, &h, sizeof(h), 0);
 }
 
 /* A torn tail is cut off first: behind it nothing could be read again. */
 int journal__continue(struct journal *j, int fd, uint64_t seq, uint64_t end)
 {
-	*j = (struct journal){ .fd = fd, .seq = seq, .lock = PTHREAD_MUTEX_INITIALIZER };
-	if (ftruncate(fd, (off_t)end) || lseek(fd, (off_t)end, SEEK_SET) < 0)
-		return -errno;
-	return 0;
+	*j = (struct journal){
+		.fd = fd, .seq = seq, .end = end, .lock = PTHREAD_MUTEX_INITIALIZER
+	};
+	return ftruncate(fd, (off_t)end) ? -errno : 0;
+}
+
+/* All of it or nothing: a disk that is full in the middle must not leave half a record. */
+static int append_whole(struct journal *j, const void *rec, size_t len)
+{
+	int err = j->broken ? j->broken : write_all(j->fd, rec, len, j->end);
+
+	if (!err) {
+		j->end += len;
+		j->seq++;
+	} else if (!j->broken && ftruncate(j->fd, (off_t)j->end)) {
+		j->broken = err;
+	}
+	return err;
 }
 
 int journal__append(struct journal *j, enum rec_kind kind, json_t *body, int durable)
@@ -70,9 +85,7 @@ int journal__append(struct journal *j, enum rec_kind kind, json_t *body, int dur
 	rec.crc = crc32c(0, &rec, offsetof(struct journal_rec, crc));
 	memcpy(whole, &rec, sizeof(rec));
 	memcpy(whole + sizeof(rec), text, rec.len);
-	err = write_all(j->fd, whole, sizeof(rec) + rec.len);
-	if (!err)
-		j->seq++;
+	err = append_whole(j, whole, sizeof(rec) + rec.len);
 	pthread_mutex_unlock(&j->lock);
 	if (!err && durable && fdatasync(j->fd))
 		err = -errno;

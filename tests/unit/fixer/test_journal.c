@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -144,6 +146,32 @@ static void goes_on_behind_a_torn_tail(void **state)
 	close(fd);
 }
 
+/* A disk that is full in the middle of a record: what comes when there is room is read again. */
+static void half_a_record_is_cut_off(void **state)
+{
+	struct rlimit old, limit;
+	struct journal_read r;
+	struct seen s = { 0 };
+	struct journal j;
+	const char *why;
+	int fd = new_journal(&j);
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	limit = old;
+	limit.rlim_cur = j.end + 40; /* its header, and a little of its text */
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(journal__append(&j, REC_FILE, json_pack("{s:s}", "name", "lost"), 0),
+			 -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(journal__append(&j, REC_FILE, json_pack("{s:s}", "name", "four"), 0), 0);
+	assert_int_equal(journal__read(fd, collect, &s, &r, &why), 0);
+	assert_int_equal(s.cnt, 4);
+	assert_string_equal(s.names[3], "four");
+	close(fd);
+}
+
 static void newer_versions_are_refused(void **state)
 {
 	unsigned char buf[4096];
@@ -178,6 +206,7 @@ int main(void)
 		cmocka_unit_test(every_flipped_bit_is_refused),
 		cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(goes_on_behind_a_torn_tail),
+		cmocka_unit_test(half_a_record_is_cut_off),
 		cmocka_unit_test(newer_versions_are_refused),
 	};
 
