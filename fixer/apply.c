@@ -190,8 +190,7 @@ static void undo(const struct fix_conf *conf, const char *journal, int fd)
 	int dirfd = open(conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (dirfd >= 0) {
-		unlinkat(dirfd, HIDDEN_DIR "/spare", 0);
-		unlinkat(dirfd, HIDDEN_DIR, AT_REMOVEDIR);
+		spare__remove(dirfd, HIDDEN_DIR);
 		close(dirfd);
 	}
 	if (conf->tmp_dir[0])
@@ -421,8 +420,7 @@ int apply__run(const struct apply_cfg *cfg)
 	else if (!err)
 		err = prepare(&conf, &prev, &spare);
 	if (!err && conf.mitigation != MITIGATION_TUNE)
-		err = daemon__run(&conf, fd, j.seq, (uint64_t)lseek(fd, 0, SEEK_END), &prev, spare,
-				  cfg->foreground);
+		err = daemon__run(&conf, fd, j.seq, j.end, &prev, spare, cfg->foreground);
 	if (err && !resumed)
 		undo(&conf, path, fd);
 	else

@@ -163,8 +163,9 @@ static int after_failure(struct guard *g, int slot, int err)
 	}
 	h->retry_ns = now_ns() + GUARD_RETRY_NS;
 	held__record(g, h,
-		     err == -ENOSPC ? "in memory: no space on disk, trying again"
-				    : "in memory: export failed, trying again");
+		     err == -ENOSPC   ? "in memory: no space on disk, trying again"
+		     : err == -EDQUOT ? "in memory: over quota, trying again"
+				      : "in memory: export failed, trying again");
 	guard__note(g, "%s/%s stays in memory and is tried again: %s", h->dir, h->name,
 		    strerror(-err));
 	return err;

@@ -175,7 +175,8 @@ void held__account(struct guard *g, struct held *h)
 	pthread_mutex_lock(&g->lock);
 	g->used_bytes += (uint64_t)st.st_blocks * 512 - h->reserved_bytes;
 	h->reserved_bytes = (uint64_t)st.st_blocks * 512;
-	if (st.st_size)
+	/* what could not be held twice is a hole with a size, and says nothing of the next one */
+	if (st.st_size && (uint64_t)st.st_size <= g->conf.memory_bytes)
 		g->prev.bytes = (uint64_t)st.st_size;
 	pthread_mutex_unlock(&g->lock);
 }

@@ -79,6 +79,20 @@ int spare__make(int dirfd, const char *name, uint64_t bytes, mode_t mode, uid_t 
 	return err;
 }
 
+int spare__remove(int dirfd, const char *hidden)
+{
+	int fd = beneath__open(dirfd, hidden, O_RDONLY | O_DIRECTORY, 0), err = 0;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	if (unlinkat(fd, "spare", 0) && errno != ENOENT)
+		err = -errno;
+	close(fd);
+	if (!err && unlinkat(dirfd, hidden, AT_REMOVEDIR))
+		err = -errno;
+	return err;
+}
+
 int prealloc__keep_size(int fd, uint64_t bytes)
 {
 	if (bytes > INT64_MAX)

@@ -28,6 +28,12 @@ bool extents__kept(const struct extents *e, uint64_t prealloc_bytes);
  */
 int spare__make(int dirfd, const char *name, uint64_t bytes, mode_t mode, uid_t uid, gid_t gid);
 
+/*
+ * Removes `hidden` in dirfd with the spare in it, following no link. 0 also where there is none;
+ * -ENOTEMPTY where somebody else has put something there, -errno. Not said.
+ */
+int spare__remove(int dirfd, const char *hidden);
+
 /* Space at the end of the file, its size unchanged: what an unwitting writer may be given. */
 int prealloc__keep_size(int fd, uint64_t bytes);
 

@@ -176,8 +176,14 @@ static int bring_home(struct reverting *r, json_t *file, struct recovered *f)
 {
 	int err;
 
-	if (was_never_written(f, file))
-		return unlinkat(f->dirfd, f->name, 0) ? -errno : 0;
+	if (was_never_written(f, file)) {
+		if (!unlinkat(f->dirfd, f->name, 0) || errno == ENOENT)
+			return 0;
+		return log_err(-errno,
+			       "the link %s/%s is still there; repeat the revert when that is "
+			       "solved",
+			       f->dir, f->name);
+	}
 	err = export_now(r, f);
 	if (err == -ENOENT) /* its owner took the link away, or moved it: the next look tells */
 		return -EAGAIN;
@@ -265,7 +271,11 @@ static void revert_spare(struct reverting *r, json_t *file)
 	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
 	    (json_int_t)st.st_ino == int_of(file, "ino") && lseek(fd, 0, SEEK_DATA) < 0 &&
 	    errno == ENXIO && !fcntl(fd, F_SETLEASE, F_RDLCK)) {
-		unlinkat(dirfd, name, 0);
+		if (unlinkat(dirfd, name, 0) && errno != ENOENT) {
+			log_err(-errno, "%s/%s, a spare, is still there", text_of(file, "dir"),
+				name);
+			r->failed += 1 << 16;
+		}
 		fcntl(fd, F_SETLEASE, F_UNLCK);
 	}
 	if (fd >= 0)
@@ -315,6 +325,20 @@ static int check_places(const struct reverting *r)
 	return 0;
 }
 
+/* What is not ours any more is left to whoever made it so; what cannot be removed is still to be. */
+static int remove_spare(const struct reverting *r)
+{
+	int err = spare__remove(r->dirfd, HIDDEN_DIR);
+
+	if (err == -ENOTEMPTY || err == -ENOTDIR || err == -ELOOP) {
+		log_warn("%s/%s was not removed: %s", r->s->conf.dir, HIDDEN_DIR, strerror(-err));
+		return 0;
+	}
+	return err ? log_err(err, "%s/%s is still there; repeat the revert when that is solved",
+			     r->s->conf.dir, HIDDEN_DIR)
+		   : 0;
+}
+
 static int undo_files(struct reverting *r)
 {
 	const char *key;
@@ -332,10 +356,9 @@ static int undo_files(struct reverting *r)
 			revert_spare(r, file);
 	}
 	if (r->dirfd >= 0 && r->s->conf.mitigation == MITIGATION_FALLOCATE) {
-		unlinkat(r->dirfd, HIDDEN_DIR "/spare", 0);
-		if (unlinkat(r->dirfd, HIDDEN_DIR, AT_REMOVEDIR) && errno != ENOENT)
-			log_warn("%s/%s was not removed: %s", r->s->conf.dir, HIDDEN_DIR,
-				 strerror(errno));
+		err = remove_spare(r);
+		if (err)
+			return err;
 	}
 	if (r->failed >= 1 << 16)
 		return -EBUSY;
