@@ -124,8 +124,8 @@ static void export_changes(json_t *l, const struct plan_facts *f, const char *di
 
 	apply_cfg__defaults(&own);
 	change(l,
-	       "after the writer closed it: copy to %s/NEW-DIRECTORY/.%s%s (O_EXCL; fchown and "
-	       "fchmod as the memory file), fsync",
+	       "after the writer closed it: copy to %s/NEW-DIRECTORY/.%s%s (O_EXCL; fallocate, "
+	       "fchown and fchmod as the memory file), fsync",
 	       dir, f->match, EXPORT_SUFFIX);
 	change(l,
 	       "rename that to %s (RENAME_EXCHANGE: the link comes out), unlink the link, fsync "
@@ -157,9 +157,6 @@ static void memfd_changes(json_t *l, const struct plan_facts *f, const char *dir
 	change(l,
 	       "mkdir and chmod /dev/shm/flatpause-ID (0711); create and unlink .../probe in it, "
 	       "to see whether leases work");
-	change(l, "create /run/flatpause/window-MAJOR:MINOR (0600), the lock that exports wait "
-		  "for; it "
-		  "stays");
 	change(l,
 	       "mkdir /dev/shm/flatpause-ID/N (0700) for each memory file, create N/%s, chown and "
 	       "chmod both for the writer",
@@ -216,13 +213,17 @@ json_t *plan__changes(enum mitigation m, const struct plan_facts *f)
 
 	if (!is_supported(m, f))
 		return changes;
-	change(changes, "write the journal %s/DEVICE-INODE.journal", f->state_dir);
+	change(changes, "mkdir %s (0700), write the journal DEVICE-INODE.journal (0600) there",
+	       f->state_dir);
 	if (m == MITIGATION_TUNE) {
 		tune_changes(changes, f);
 		return changes;
 	}
 	change(changes, "create %s/DEVICE-INODE.log (0600), what the guard has to say",
 	       f->state_dir);
+	change(changes,
+	       "create /run/flatpause (0755) and window-MAJOR:MINOR (0600) in it, the lock that "
+	       "exports wait for; they stay");
 	change(changes, "run a guard: fanotify marks on %s only, gone when it ends",
 	       m == MITIGATION_MEMFD && f->apply && f->apply->cover ? "memory files" : dir);
 	if (m == MITIGATION_FALLOCATE)

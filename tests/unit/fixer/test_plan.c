@@ -128,8 +128,8 @@ static void every_unlink_and_rename_is_named(void **state)
 	static const char *const memfd[] = {
 		"chmod /dev/shm/flatpause-ID (0711); create and unlink .../probe",
 		"symlink /s/NEW-DIRECTORY/memory.bin -> /dev/shm/flatpause-ID/N/memory.bin",
-		"copy to /s/NEW-DIRECTORY/.memory.bin.flatpause (O_EXCL; fchown",
-		"create /run/flatpause/window-MAJOR:MINOR",
+		"copy to /s/NEW-DIRECTORY/.memory.bin.flatpause (O_EXCL; fallocate, fchown",
+		"create /run/flatpause (0755) and window-MAJOR:MINOR",
 		"RENAME_EXCHANGE: the link comes out), unlink the link, fsync the directory",
 		"unlink /dev/shm/flatpause-ID/N/memory.bin, rmdir N",
 	};
