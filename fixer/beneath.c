@@ -62,10 +62,7 @@ bool name_is_literal(const char *pattern)
 
 int handle__get(int fd, char hex[HANDLE_HEX_MAX])
 {
-	union {
-		struct file_handle h;
-		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-	} u = { .h.handle_bytes = MAX_HANDLE_SZ };
+	union handle_room u = { .h.handle_bytes = MAX_HANDLE_SZ };
 	int mount_id, n;
 
 	if (name_to_handle_at(fd, "", &u.h, &mount_id, AT_EMPTY_PATH))
@@ -78,10 +75,7 @@ int handle__get(int fd, char hex[HANDLE_HEX_MAX])
 
 int handle__open(int anchor, const char *hex, int flags)
 {
-	union {
-		struct file_handle h;
-		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-	} u = { .h.handle_bytes = 0 };
+	union handle_room u = { .h.handle_bytes = 0 };
 	int type, used = 0, fd;
 
 	if (sscanf(hex, "%d:%n", &type, &used) != 1 || !used || strlen(hex + used) % 2)

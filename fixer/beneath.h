@@ -6,6 +6,7 @@
 #ifndef FLATPAUSE_BENEATH_H
 #define FLATPAUSE_BENEATH_H
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +27,12 @@ bool name_ok(const char *name);
 /* A shell pattern for file names; a pattern without wildcards is a name itself. */
 bool name_matches(const char *pattern, const char *name);
 bool name_is_literal(const char *pattern);
+
+/* Room for any handle of name_to_handle_at(). */
+union handle_room {
+	struct file_handle h;
+	char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
 
 /* A directory or a link by its file handle: found again wherever it was moved to on its file system. */
 int handle__get(int fd, char hex[HANDLE_HEX_MAX]);

@@ -97,7 +97,7 @@ int daemon__redirect(const struct fix_conf *conf)
 
 int guard_main(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
 	       const struct previous *prev, uint64_t spare_bytes, int ready,
-	       const struct cover_keep *keep)
+	       struct cover_keep *keep)
 {
 	/* a cover has one for each file that is open below it, or two */
 	const rlim_t max = keep ? 65536 : 8192;

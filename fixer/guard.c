@@ -253,25 +253,20 @@ static int start_threads(struct guard *g)
 	return 0;
 }
 
-/* Mounted first: there is nothing to serve before. */
-static int start_cover(struct guard *g, const struct cover_keep *keep)
+static int start_cover(struct guard *g, struct cover_keep *keep)
 {
-	int err = cover__mount(keep, g->conf.dir);
-
 	g->keep = keep;
 	if (keep->table->answered)
 		guard__note(g, "the server of the cover was killed; another went on");
-	if (err)
-		return err;
 	g->cover = malloc(sizeof(*g->cover));
-	err = g->cover ? cover__start(g->cover, keep, g, g->conf.tmp_dir)
-		       : log_err(-ENOMEM, "cannot cover %s", g->conf.dir);
-	return err;
+	if (!g->cover)
+		return log_err(-ENOMEM, "cannot cover %s", g->conf.dir);
+	return cover__start(g->cover, keep, g, g->conf.tmp_dir);
 }
 
 int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, uint64_t seq,
 		 uint64_t end, const struct previous *prev, uint64_t spare_bytes,
-		 const struct cover_keep *keep)
+		 struct cover_keep *keep)
 {
 	int err;
 
@@ -326,7 +321,7 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 void guard__stop(struct guard *g)
 {
 	if (g->keep)
-		cover__detach(g->keep, g->conf.dir);
+		cover__detach(g->keep);
 	if (g->cover)
 		cover__stop(g->cover);
 	answer__all(g);

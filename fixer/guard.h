@@ -215,7 +215,7 @@ struct guard {
 
 	struct writers writers;
 	struct sync_watch sync;
-	const struct cover_keep *keep;
+	struct cover_keep *keep;
 	struct cover *cover; /* NULL = the guard meets writers by events */
 	struct window window;
 	pthread_mutex_t window_lock;
@@ -241,7 +241,7 @@ struct guard {
  */
 int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, uint64_t seq,
 		 uint64_t end, const struct previous *prev, uint64_t spare_bytes,
-		 const struct cover_keep *keep);
+		 struct cover_keep *keep);
 /* Until SIGTERM or SIGINT. */
 int guard__run(struct guard *g);
 /* Closes the group first (writers go on), then ends the threads. What is in memory stays there. */
@@ -453,7 +453,7 @@ int daemon__run(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint6
 /* A guard from its start to its end, in this process; `ready` (or -1) is told how the start went. */
 int guard_main(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
 	       const struct previous *prev, uint64_t spare_bytes, int ready,
-	       const struct cover_keep *keep);
+	       struct cover_keep *keep);
 
 /* From here on what is said goes to the log beside the journal. 0 or -errno. */
 int daemon__redirect(const struct fix_conf *conf);

@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../user/clock.h"
 #include "guard.h"
@@ -88,14 +90,30 @@ static void look_at_links(struct guard *g)
 	held__look(g);
 }
 
+/* Once a second: whether somebody has unmounted the cover. New files go to disk then. */
+static void look_at_cover(struct guard *g, uint64_t *looked_ns)
+{
+	uint64_t now = now_ns();
+
+	if (!g->keep || now - *looked_ns < 1000000000ull)
+		return;
+	*looked_ns = now;
+	if (!cover__is_gone(g->keep))
+		return;
+	guard__note(g, "the cover was unmounted by somebody: new files go to disk");
+	kill(getpid(), SIGTERM);
+}
+
 static void *keep(void *arg)
 {
 	const struct timespec nap = { .tv_nsec = 10000000 };
 	struct guard *g = arg;
+	uint64_t looked_ns = 0;
 
 	while (!atomic_load(&g->quit)) {
 		bool open = keeper__window_is_open(g);
 
+		look_at_cover(g, &looked_ns);
 		if (g->conf.mitigation == MITIGATION_MEMFD) {
 			look_at_links(g);
 			if (!open && !atomic_load(&g->exporting))

@@ -14,6 +14,7 @@
 /* Memory files have numbers of another file system: apart from those that are beside them. */
 #define MEMORY_INO (1ull << 62)
 #define XATTR_MAX  65536
+#define XATTR_CAPS "security.capability"
 
 void attrs__fill(struct fuse_attr *a, const struct stat *st, const struct node *node)
 {
@@ -30,7 +31,7 @@ void attrs__fill(struct fuse_attr *a, const struct stat *st, const struct node *
 		.mtimensec = (uint32_t)st->st_mtim.tv_nsec,
 		.ctimensec = (uint32_t)st->st_ctim.tv_nsec,
 		.mode = st->st_mode,
-		.nlink = memory ? node->links : (uint32_t)st->st_nlink,
+		.nlink = memory && st->st_nlink ? node->links : (uint32_t)st->st_nlink,
 		.uid = st->st_uid,
 		.gid = st->st_gid,
 		.rdev = (uint32_t)st->st_rdev,
@@ -85,14 +86,27 @@ static int set_mode(int fd, mode_t mode)
 	return chmod(path, mode & 07777) ? -errno : 0;
 }
 
-/* A change of its bytes takes these away, whoever makes it: we are root, and the kernel spares us. */
-static int kill_suid(int fd)
+bool attrs__has(int fd, const char *name)
+{
+	char path[40];
+
+	proc_path(fd, path);
+	return getxattr(path, name, NULL, 0) > 0;
+}
+
+int attrs__kill_priv(int fd)
 {
 	struct stat st;
+	char path[40];
 
 	if (fstat(fd, &st))
 		return -errno;
-	if (!S_ISREG(st.st_mode) || !(st.st_mode & (S_ISUID | S_ISGID)))
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	proc_path(fd, path);
+	if (attrs__has(fd, XATTR_CAPS) && removexattr(path, XATTR_CAPS))
+		return -errno;
+	if (!(st.st_mode & (S_ISUID | S_ISGID)))
 		return 0;
 	return set_mode(fd, st.st_mode & ~(mode_t)(S_ISUID | (st.st_mode & S_IXGRP ? S_ISGID : 0)));
 }
@@ -149,7 +163,7 @@ int attrs__set(struct request *r)
 	if (!err && in->valid & FATTR_SIZE)
 		err = set_size(r, in->size);
 	if (!err && in->valid & FATTR_KILL_SUIDGID)
-		err = kill_suid(fd);
+		err = attrs__kill_priv(fd);
 	if (!err && in->valid & (FATTR_ATIME | FATTR_MTIME | FATTR_ATIME_NOW | FATTR_MTIME_NOW))
 		err = set_times(fd, in);
 	if (!err)
@@ -244,7 +258,8 @@ int attrs__getxattr(struct request *r)
 		return fd == -EOPNOTSUPP ? -ENODATA : fd;
 	err = answer_xattr(r, in->size, value, getxattr(path, name, value, room_of(in)));
 	close(fd);
-	return err;
+	/* "no ACLs here" would be an error of every permission check */
+	return err == -EOPNOTSUPP && !strncmp(name, "system.posix_acl_", 17) ? -ENODATA : err;
 }
 
 int attrs__listxattr(struct request *r)

@@ -11,6 +11,7 @@
  *   attrs.c      stat, chmod, truncate, extended attributes
  *   memory.c     which file goes to memory, and how it looks from outside
  *   serve.c      requests and answers
+ *   threads.c    who reads them: as many as are needed
  *   mount.c      comes and goes
  *   supervise.c  holds the connection while servers come and go
  *
@@ -29,16 +30,23 @@
 
 #include "nodes.h"
 
-#define COVER_THREADS	 16 /* an fsync of another's file may take one for seconds */
 #define COVER_OPEN_LOCKS 64
 #define COVER_FSTYPE	 "fuse.flatpause"
 
 struct guard;
+struct fix_conf;
 
 /* Descriptors of a node that is open; this process's own. */
 struct open_node {
 	int fd; /* of any kind; -1 */
 	int wr; /* O_RDWR while a writer has it: keeps the export away; -1 */
+};
+
+/* One that serves; its number is that of its note in the table. */
+struct server {
+	struct cover *c;
+	pthread_t id;
+	bool used;
 };
 
 struct cover {
@@ -48,8 +56,13 @@ struct cover {
 	struct nodes nodes;
 	struct open_node *open; /* by number */
 	pthread_mutex_t open_locks[COVER_OPEN_LOCKS];
-	pthread_t threads[COVER_THREADS];
-	int threads_cnt;
+	struct op_note old[COVER_THREADS_MAX]; /* what the server before us had in hand */
+
+	pthread_mutex_t threads_lock;
+	pthread_cond_t thread_ended;
+	struct server servers[COVER_THREADS_MAX];
+	int running;
+	atomic_int idle; /* who waits for a request */
 	atomic_bool stop;
 };
 
@@ -58,11 +71,12 @@ struct cover_keep {
 	int dev;    /* /dev/fuse */
 	int rootfd; /* of the real directory, O_RDONLY */
 	int tmpfd;  /* of the memory files, O_RDONLY */
+	int mnt;    /* of the cover's own root, to take it away by; -1 */
 	struct node_table *table;
 };
 
 /* /dev/fuse and an empty table. 0 or -errno; said. */
-int cover_keep__open(struct cover_keep *keep, const char *dir, const char *tmp_dir);
+int cover_keep__open(struct cover_keep *keep, const struct fix_conf *conf);
 void cover_keep__close(struct cover_keep *keep);
 
 /*
@@ -72,10 +86,17 @@ void cover_keep__close(struct cover_keep *keep);
 int cover__check(const char *dir, const char **why);
 bool cover__is_on(const char *dir);
 
-/* Puts the cover over `dir`, unless it is there already. 0 or -errno; said. */
-int cover__mount(const struct cover_keep *keep, const char *dir);
+/*
+ * Puts the cover over the directory that `keep` has open, whatever its path leads to by now. By the
+ * supervisor, before the first server: there is nobody yet who would answer. 0 or -errno; said.
+ */
+int cover__mount(struct cover_keep *keep);
 /* Takes it away: paths lead to the real directory from here on, open files stay. */
-void cover__detach(const struct cover_keep *keep, const char *dir);
+void cover__detach(struct cover_keep *keep);
+/* Whether somebody else has taken it away. */
+bool cover__is_gone(const struct cover_keep *keep);
+/* Names those who are in the directory already, and would go on past a cover. */
+void cover__warn_bypass(const struct cover_keep *keep, const char *dir);
 /* Takes away what a server has left that was killed with its supervisor. Whether there was one. */
 bool cover__clear_dead(const char *dir);
 
@@ -90,7 +111,6 @@ void cover__stop(struct cover *c);
 /* Until nobody has anything open below it any more. */
 void cover__drain(struct cover *c);
 
-struct fix_conf;
 struct previous;
 
 /*

@@ -14,14 +14,12 @@
 
 #include "serve.h"
 
+/* Of one copy_file_range(): whoever wants more asks again, and others get their turn. */
+#define COPY_MAX (16u << 20)
+
 static pthread_mutex_t *lock_of(struct cover *c, uint64_t id)
 {
 	return &c->open_locks[id % COVER_OPEN_LOCKS];
-}
-
-static bool writes(uint32_t flags)
-{
-	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
 /*
@@ -71,51 +69,22 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* Behind the last one; the caller holds the node's lock. */
-static void close_unused(struct cover *c, uint64_t id, struct node *v)
+/* What the others that have the node open do not need; the caller holds its lock. */
+static void close_unused(struct cover *c, uint64_t id, const struct open_slot *going)
 {
+	struct node *v = nodes__at(&c->nodes, id);
 	struct open_node *o = &c->open[id - 1];
 	uint32_t backing = (uint32_t)v->backing;
 
-	if (!v->writers)
+	if (v->writers == open_writes(going->flags))
 		close_fd(&o->wr);
-	if (v->opens)
+	if (v->opens > 1)
 		return;
+	close_fd(&o->wr);
 	close_fd(&o->fd);
+	v->backing = 0;
 	if (backing)
 		ioctl(c->dev, COVER_BACKING_CLOSE, &backing);
-	v->backing = 0;
-}
-
-/* Before the answer: its release may come before we are back from that. */
-static void count_open(struct cover *c, struct node *v, uint32_t flags)
-{
-	pthread_mutex_lock(&c->nodes.lock);
-	v->opening++;
-	v->opens++;
-	v->opening_writers += writes(flags);
-	v->writers += writes(flags);
-	pthread_mutex_unlock(&c->nodes.lock);
-}
-
-static void count_answered(struct cover *c, uint64_t id, uint32_t flags)
-{
-	struct node *v = nodes__at(&c->nodes, id);
-
-	pthread_mutex_lock(&c->nodes.lock);
-	if (v && v->opening) {
-		v->opening--;
-		v->opening_writers -= writes(flags);
-	}
-	pthread_mutex_unlock(&c->nodes.lock);
-}
-
-static void count_release(struct cover *c, struct node *v, uint32_t flags)
-{
-	pthread_mutex_lock(&c->nodes.lock);
-	v->opens -= v->opens > 0;
-	v->writers -= writes(flags) && v->writers > 0;
-	pthread_mutex_unlock(&c->nodes.lock);
 }
 
 /* The old bytes of a file that its opener empties need no disk: it goes to memory, or is emptied. */
@@ -133,11 +102,22 @@ static int empty(struct request *r, uint64_t id)
 	return err;
 }
 
+/* Under one handle, also where a killed server has given it already. */
+static uint64_t handle_for(struct request *r, uint64_t id, uint32_t flags)
+{
+	uint64_t unique = r->h->unique & ~COVER_UNIQUE_RESEND, fh = 0;
+
+	if (unique != r->h->unique)
+		fh = opens__adopt(&r->c->nodes, unique, id);
+	return fh ? fh : opens__take(&r->c->nodes, unique, id, flags);
+}
+
 static int open_locked(struct request *r, uint64_t id, uint32_t flags, struct fuse_open_out *out)
 {
 	struct cover *c = r->c;
 	struct node *v = nodes__at(&c->nodes, id), node;
 	struct open_node *o = &c->open[id - 1];
+	bool writer = open_writes(flags);
 	int err;
 
 	if (!v->opens)
@@ -146,17 +126,22 @@ static int open_locked(struct request *r, uint64_t id, uint32_t flags, struct fu
 	if (err)
 		return err;
 	nodes__get(&c->nodes, id, &node);
-	err = need_fd(c, &node, o, writes(flags));
+	err = need_fd(c, &node, o, writer);
+	/* the kernel spares root's writes, and with passthrough all are ours */
+	if (!err && writer && r->h->uid)
+		err = attrs__kill_priv(o->wr);
 	if (err)
 		return err;
 	need_backing(c, v, o);
-	count_open(c, v, flags);
 	*out = (struct fuse_open_out){ .open_flags = FOPEN_NOFLUSH };
+	out->fh = handle_for(r, id, flags);
+	if (!out->fh)
+		return -ENFILE;
 	if (v->backing) {
 		out->open_flags |= COVER_FOPEN_PASSTHROUGH;
 		out->padding = (uint32_t)v->backing;
 	}
-	if (writes(flags))
+	if (writer)
 		memory__opened(c, &node, (pid_t)r->h->pid);
 	return 0;
 }
@@ -173,21 +158,22 @@ static int open_id(struct request *r, uint64_t id, uint32_t flags, struct fuse_o
 	return err;
 }
 
-static void release_id(struct cover *c, uint64_t id, uint32_t flags)
+/* A handle that a killed server has released already is asked for again: then this is nothing. */
+static void release_handle(struct cover *c, uint64_t fh)
 {
-	struct node *v = nodes__at(&c->nodes, id), node;
-	pthread_mutex_t *lock = lock_of(c, id);
+	struct open_slot slot;
+	struct node node;
 
-	if (!v)
+	if (!opens__get(&c->nodes, fh, &slot))
 		return;
-	pthread_mutex_lock(lock);
-	count_release(c, v, flags);
-	nodes__get(&c->nodes, id, &node);
-	close_unused(c, id, v);
-	pthread_mutex_unlock(lock);
-	if (writes(flags))
+	pthread_mutex_lock(lock_of(c, slot.node));
+	nodes__get(&c->nodes, slot.node, &node);
+	close_unused(c, slot.node, &slot);
+	opens__drop(&c->nodes, fh);
+	pthread_mutex_unlock(lock_of(c, slot.node));
+	if (open_writes(slot.flags))
 		memory__closed(c, &node);
-	nodes__forget(&c->nodes, id, 0);
+	nodes__forget(&c->nodes, slot.node, 0);
 }
 
 int files__open(struct request *r)
@@ -198,10 +184,8 @@ int files__open(struct request *r)
 
 	if (err)
 		return err;
-	err = reply(r, 0, &out, sizeof(out));
-	count_answered(r->c, r->h->nodeid, in->flags);
-	if (err) /* whoever opened it was killed: no release will come */
-		release_id(r->c, r->h->nodeid, in->flags);
+	if (reply(r, 0, &out, sizeof(out))) /* who opened it was killed: no release will come */
+		release_handle(r->c, out.fh);
 	return ANSWERED;
 }
 
@@ -209,7 +193,7 @@ int files__release(struct request *r)
 {
 	const struct fuse_release_in *in = r->arg;
 
-	release_id(r->c, r->h->nodeid, in->flags);
+	release_handle(r->c, in->fh);
 	return 0;
 }
 
@@ -225,7 +209,7 @@ static int make_file(struct request *r, int parentfd, const char *name, mode_t m
 	if (fd < 0)
 		return -errno;
 	close(fd);
-	err = names__give(r, parentfd, name);
+	err = names__give(r, parentfd, name, mode);
 	if (err)
 		unlinkat(parentfd, name, 0);
 	return err;
@@ -236,9 +220,10 @@ static int create_in(struct request *r, int parentfd, const char *name, struct f
 {
 	const struct fuse_create_in *in = r->arg;
 	uint32_t flags = in->flags;
-	int err = make_file(r, parentfd, name, in->mode);
+	mode_t mode = names__mode(parentfd, in->mode, in->umask);
+	int err = op__begin(r) ? op__end(r, make_file(r, parentfd, name, mode)) : r->result;
 
-	if (!err || r->again)
+	if (!err || (err == -EEXIST && r->again && !r->was_done))
 		flags &= ~(uint32_t)O_TRUNC;
 	else if (err != -EEXIST || flags & O_EXCL)
 		return err;
@@ -265,28 +250,31 @@ int files__create(struct request *r)
 	close(fd);
 	if (err)
 		return err;
-	err = reply2(r, &e, sizeof(e), &o, sizeof(o));
-	count_answered(r->c, e.nodeid, in->flags);
-	if (err) {
-		release_id(r->c, e.nodeid, in->flags);
+	if (reply2(r, &e, sizeof(e), &o, sizeof(o))) {
+		release_handle(r->c, o.fh);
 		nodes__forget(&r->c->nodes, e.nodeid, 1);
 	}
 	return ANSWERED;
 }
 
+/* One that is open already is good for a file without a name too. */
 int files__writable(struct cover *c, uint64_t id)
 {
 	struct node node;
+	int fd = -1;
 
 	if (!nodes__get(&c->nodes, id, &node))
 		return -ESTALE;
-	return open_wr(c, &node);
+	if (node.writers) {
+		pthread_mutex_lock(lock_of(c, id));
+		if (c->open[id - 1].wr >= 0)
+			fd = fcntl(c->open[id - 1].wr, F_DUPFD_CLOEXEC, 0);
+		pthread_mutex_unlock(lock_of(c, id));
+	}
+	return fd >= 0 ? fd : open_wr(c, &node);
 }
 
-/*
- * Opens that were counted and not answered are asked for again. What is open for writing is opened
- * here too, before the keeper begins: with passthrough the kernel has it open anyway.
- */
+/* What is open for writing is so here too before the keeper begins. */
 void files__take_over(struct cover *c)
 {
 	struct node_table *t = c->nodes.table;
@@ -295,13 +283,12 @@ void files__take_over(struct cover *c)
 		struct node *v = &t->v[i];
 
 		c->open[i] = (struct open_node){ -1, -1 };
-		if (v->kind == NODE_FREE)
-			continue;
-		v->opens -= v->opening < v->opens ? v->opening : v->opens;
-		v->writers -= v->opening_writers < v->writers ? v->opening_writers : v->writers;
-		v->opening = v->opening_writers = 0;
-		if (v->writers)
+		if (v->kind != NODE_FREE && v->writers)
 			need_fd(c, v, &c->open[i], true);
+		if (v->kind != NODE_FREE && !v->opens) {
+			v->backing = 0; /* its number ends with the connection */
+			nodes__forget(&c->nodes, i + 1, 0);
+		}
 	}
 }
 
@@ -356,9 +343,12 @@ int files__write(struct request *r)
 	fd = fd_of(r->c, r->h->nodeid, true);
 	if (fd < 0)
 		return fd;
-	n = pwrite(fd, in + 1, in->size, (off_t)in->offset);
-	if (n < 0)
-		n = -errno;
+	n = in->write_flags & FUSE_WRITE_KILL_SUIDGID ? attrs__kill_priv(fd) : 0;
+	if (!n) {
+		n = pwrite(fd, in + 1, in->size, (off_t)in->offset);
+		if (n < 0)
+			n = -errno;
+	}
 	close(fd);
 	if (n < 0)
 		return (int)n;

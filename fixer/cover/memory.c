@@ -82,6 +82,16 @@ static int plant(struct cover *c, struct link_order *o)
 	return err;
 }
 
+/* What an export would not take along. */
+static int goes_to_disk(struct cover *c, int dirfd, const char *name, const char *why)
+{
+	char dir[NAME_MAX + 1];
+
+	dir_text(c, dirfd, dir);
+	guard__note(c->g, "%s/%s goes to disk: %s", dir, name, why);
+	return -EOPNOTSUPP;
+}
+
 int memory__make(struct request *r, int parentfd, const char *name, mode_t mode)
 {
 	struct link_order o = { .dirfd = parentfd, .name = name, .mode = mode & 07777 };
@@ -89,6 +99,8 @@ int memory__make(struct request *r, int parentfd, const char *name, mode_t mode)
 
 	if (fstat(parentfd, &st))
 		return -errno;
+	if (attrs__has(parentfd, "system.posix_acl_default"))
+		return goes_to_disk(r->c, parentfd, name, "its directory has a default ACL");
 	o.uid = r->h->uid;
 	o.gid = st.st_mode & S_ISGID ? st.st_gid : r->h->gid;
 	return plant(r->c, &o);
@@ -116,6 +128,16 @@ static int follow(struct cover *c, uint64_t id, int parentfd, const char *name)
 	return err;
 }
 
+static bool has_acl(struct cover *c, const struct node *node)
+{
+	int fd = cover__open_copy(c, node, O_PATH);
+	bool has = fd < 0 || attrs__has(fd, "system.posix_acl_access");
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
 /* One name only: by its others somebody would go on reading what was emptied. */
 int memory__replace(struct request *r, uint64_t id)
 {
@@ -136,7 +158,10 @@ int memory__replace(struct request *r, uint64_t id)
 	if (!err && (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_ino != node.ino ||
 		     st.st_dev != node.dev))
 		err = -EINVAL;
-	o.mode = st.st_mode & 07777;
+	/* an export would lose these */
+	if (!err && has_acl(c, &node))
+		err = -EOPNOTSUPP;
+	o.mode = st.st_mode & (r->h->uid ? 01777 : 07777);
 	o.uid = st.st_uid;
 	o.gid = st.st_gid;
 	if (!err)

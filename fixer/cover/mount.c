@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* The cover comes and goes: /dev/fuse, mount(2), and what is left of one whose server was killed. */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,39 +9,71 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "../../user/host/read.h"
 #include "../../user/log.h"
+#include "../state.h"
 #include "cover.h"
 
-int cover_keep__open(struct cover_keep *keep, const char *dir, const char *tmp_dir)
+#define MOUNTINFO_MAX (16u << 20)
+#define BYPASS_MAX    8 /* that are named */
+
+/* Linux 5.10 */
+#ifndef ST_NOSYMFOLLOW
+#define ST_NOSYMFOLLOW 0x2000
+#endif
+#ifndef MOUNT_ATTR_NOSYMFOLLOW
+#define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
+#endif
+
+static int open_places(struct cover_keep *keep, const struct fix_conf *conf)
 {
-	*keep = (struct cover_keep){ .dev = -1, .rootfd = -1, .tmpfd = -1 };
-	keep->rootfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (keep->rootfd < 0)
-		return log_err(-errno, "cannot open %s", dir);
-	keep->tmpfd = open(tmp_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (keep->tmpfd < 0)
-		return log_err(-errno, "cannot open %s", tmp_dir);
+	struct stat st;
+
+	keep->rootfd = open(conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (keep->rootfd < 0 || fstat(keep->rootfd, &st))
+		return log_err(-errno, "cannot open %s", conf->dir);
+	if (st.st_dev != conf->dev || st.st_ino != conf->ino)
+		return log_err(-ESTALE, "%s is another directory now", conf->dir);
+	keep->tmpfd = open(conf->tmp_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return keep->tmpfd < 0 ? log_err(-errno, "cannot open %s", conf->tmp_dir) : 0;
+}
+
+int cover_keep__open(struct cover_keep *keep, const struct fix_conf *conf)
+{
+	int err;
+
+	*keep = (struct cover_keep){ .dev = -1, .rootfd = -1, .tmpfd = -1, .mnt = -1 };
+	err = open_places(keep, conf);
+	if (err)
+		return err;
 	keep->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (keep->dev < 0)
 		return log_err(-errno, "cannot open /dev/fuse");
 	keep->table = node_table__new();
-	return keep->table ? 0 : log_err(-ENOMEM, "cannot cover %s", dir);
+	return keep->table ? 0 : log_err(-ENOMEM, "cannot cover %s", conf->dir);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 void cover_keep__close(struct cover_keep *keep)
 {
 	node_table__delete(keep->table);
-	for (int i = 0; i < 3; i++) {
-		int each[] = { keep->dev, keep->rootfd, keep->tmpfd };
-
-		if (each[i] >= 0)
-			close(each[i]);
-	}
-	*keep = (struct cover_keep){ .dev = -1, .rootfd = -1, .tmpfd = -1 };
+	keep->table = NULL;
+	close_fd(&keep->dev);
+	close_fd(&keep->rootfd);
+	close_fd(&keep->tmpfd);
+	close_fd(&keep->mnt);
 }
+
+/* ---- what is mounted where ---- */
 
 /* "\040" -> " ", as in mountinfo. */
 static void unescape(char *text)
@@ -60,44 +94,47 @@ static void unescape(char *text)
 }
 
 struct mounts {
+	const char *dir;
+	int id;	      /* of the mount that is asked about; 0 = by its point */
 	bool below;   /* something is mounted below the directory */
-	bool covered; /* and on top of it, a cover of ours */
+	bool covered; /* and on top of it (or of that number), a cover of ours */
 };
 
-/* One line: "ID PARENT MAJ:MIN ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS" */
-static void look_at_mount(char *line, const char *dir, struct mounts *m)
+/* "ID PARENT MAJ:MIN ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS" */
+static int look_at_mount(void *ctx, char *line)
 {
-	size_t len = strlen(dir);
+	struct mounts *m = ctx;
+	size_t len = strlen(m->dir);
 	char *type = strstr(line, " - "), *point = line;
+	int id = atoi(line);
 
 	for (int i = 0; i < 4 && point; i++)
 		point = strchr(point + 1, ' ');
 	if (!point || !type)
-		return;
+		return 0;
 	type += 3;
 	type[strcspn(type, " ")] = '\0';
 	point++;
 	point[strcspn(point, " ")] = '\0';
 	unescape(point);
-	if (!strcmp(point, dir))
+	if (m->id ? id == m->id : !strcmp(point, m->dir))
 		m->covered = !strcmp(type, COVER_FSTYPE); /* the last one is on top */
-	else if (!strncmp(point, dir, len) && point[len] == '/')
+	else if (!strncmp(point, m->dir, len) && point[len] == '/')
 		m->below = true;
+	return 0;
 }
 
-static int look_at_mounts(const char *dir, struct mounts *m)
+static int look_at_mounts(const char *dir, int id, struct mounts *m)
 {
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL;
-	size_t room = 0;
+	char *text;
+	int err;
 
-	*m = (struct mounts){ 0 };
-	if (!f)
-		return -errno;
-	while (getline(&line, &room, f) > 0)
-		look_at_mount(line, dir, m);
-	free(line);
-	fclose(f);
+	*m = (struct mounts){ .dir = dir, .id = id };
+	err = read_whole("", &text, MOUNTINFO_MAX, "/proc/self/mountinfo");
+	if (err)
+		return err;
+	each_line(text, look_at_mount, m);
+	free(text);
 	return 0;
 }
 
@@ -105,7 +142,7 @@ bool cover__is_on(const char *dir)
 {
 	struct mounts m;
 
-	return !look_at_mounts(dir, &m) && m.covered;
+	return !look_at_mounts(dir, 0, &m) && m.covered;
 }
 
 int cover__check(const char *dir, const char **why)
@@ -125,44 +162,204 @@ int cover__check(const char *dir, const char **why)
 	*why = "this host has no /dev/fuse (modprobe fuse)";
 	if (access("/dev/fuse", R_OK | W_OK))
 		return -EOPNOTSUPP;
+	*why = "/proc/self/mountinfo cannot be read";
+	if (look_at_mounts(dir, 0, &m))
+		return -EOPNOTSUPP;
 	*why = "something is mounted below it, and would be hidden";
-	return look_at_mounts(dir, &m) || m.below ? -EBUSY : 0;
+	return m.below ? -EBUSY : 0;
 }
 
-int cover__mount(const struct cover_keep *keep, const char *dir)
-{
-	char options[160];
-	struct stat st;
+/* ---- mount and unmount, by descriptors: a path may lead elsewhere by now ---- */
 
-	if (keep->table->mounted)
-		return 0;
-	if (fstat(keep->rootfd, &st))
-		return log_err(-errno, "cannot cover %s", dir);
-	snprintf(options, sizeof(options),
-		 "fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions",
-		 keep->dev, st.st_mode & S_IFMT);
-	if (mount("flatpause", dir, COVER_FSTYPE, MS_NOSUID | MS_NODEV, options))
-		return log_err(-errno, "cannot cover %s", dir);
+/* What the real mount forbids, the cover does too. */
+static unsigned int mount_attrs(int rootfd)
+{
+	unsigned int attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+	struct statvfs fs;
+
+	if (fstatvfs(rootfd, &fs))
+		return attrs | MOUNT_ATTR_NOEXEC;
+	if (fs.f_flag & ST_NOEXEC)
+		attrs |= MOUNT_ATTR_NOEXEC;
+	if (fs.f_flag & ST_RDONLY)
+		attrs |= MOUNT_ATTR_RDONLY;
+	if (fs.f_flag & ST_NOSYMFOLLOW)
+		attrs |= MOUNT_ATTR_NOSYMFOLLOW;
+	return attrs;
+}
+
+static int configure(int fs, int dev)
+{
+	static const char *const texts[][2] = { { "source", "flatpause" },
+						{ "subtype", "flatpause" },
+						{ "rootmode", "40000" },
+						{ "user_id", "0" },
+						{ "group_id", "0" } };
+	static const char *const flags[] = { "allow_other", "default_permissions" };
+	char number[16];
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (fsconfig(fs, FSCONFIG_SET_STRING, texts[i][0], texts[i][1], 0))
+			return -errno;
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (fsconfig(fs, FSCONFIG_SET_FLAG, flags[i], NULL, 0))
+			return -errno;
+	snprintf(number, sizeof(number), "%d", dev);
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "fd", number, 0) ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return -errno;
+	return 0;
+}
+
+int cover__mount(struct cover_keep *keep)
+{
+	int fs = fsopen("fuse", FSOPEN_CLOEXEC), err;
+
+	err = fs < 0 ? -errno : configure(fs, keep->dev);
+	if (!err) {
+		keep->mnt = fsmount(fs, FSMOUNT_CLOEXEC, mount_attrs(keep->rootfd));
+		if (keep->mnt < 0 || move_mount(keep->mnt, "", keep->rootfd, "",
+						MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
+			err = -errno;
+	}
+	if (fs >= 0)
+		close(fs);
+	if (err)
+		return log_err(err, "cannot mount the cover");
 	keep->table->mounted = 1;
 	return 0;
 }
 
-void cover__detach(const struct cover_keep *keep, const char *dir)
+static int unmount(int fd)
 {
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return umount2(path, MNT_DETACH) ? -errno : 0;
+}
+
+/* -EINVAL: somebody else was faster. */
+void cover__detach(struct cover_keep *keep)
+{
+	int err;
+
+	if (keep->mnt < 0)
+		return;
+	err = unmount(keep->mnt);
+	if (err && err != -EINVAL)
+		log_warn("the cover was not taken away: %s", strerror(-err));
+	close_fd(&keep->mnt); /* or it would be open below itself for ever */
+}
+
+static int mount_id(int fd)
+{
+	char text[512], *at;
+
+	if (read_text("", text, sizeof(text), "/proc/self/fdinfo/%d", fd) < 0)
+		return 0;
+	at = strstr(text, "mnt_id:");
+	return at ? atoi(at + 7) : 0;
+}
+
+bool cover__is_gone(const struct cover_keep *keep)
+{
+	int id = keep->mnt < 0 ? 0 : mount_id(keep->mnt);
 	struct mounts m;
 
-	if (keep->table->mounted && !look_at_mounts(dir, &m) && m.covered &&
-	    umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW))
-		log_warn("%s: the cover was not taken away: %s; umount -l %s", dir, strerror(errno),
-			 dir);
+	return id && !look_at_mounts("", id, &m) && !m.covered;
 }
 
 bool cover__clear_dead(const char *dir)
 {
-	struct statfs fs;
+	int fd = open(dir, O_PATH | O_NOFOLLOW | O_CLOEXEC), id;
+	struct statvfs fs;
 	struct mounts m;
+	bool cleared = false;
 
-	if (!statfs(dir, &fs) || errno != ENOTCONN || look_at_mounts(dir, &m) || !m.covered)
+	if (fd < 0)
 		return false;
-	return !umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW);
+	id = mount_id(fd);
+	if (fstatvfs(fd, &fs) && errno == ENOTCONN && id && !look_at_mounts(dir, id, &m) &&
+	    m.covered)
+		cleared = !unmount(fd);
+	close(fd);
+	return cleared;
+}
+
+/* ---- who is in the directory already ---- */
+
+struct bypass {
+	const char *dir;
+	dev_t dev;
+	int named;
+};
+
+/* A link of /proc: the current directory, or a descriptor of one. */
+static bool leads_in(const struct bypass *b, int procfd, const char *link)
+{
+	size_t len = strlen(b->dir);
+	char path[PATH_MAX];
+	struct stat st;
+	ssize_t n = readlinkat(procfd, link, path, sizeof(path) - 1);
+
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	return !strncmp(path, b->dir, len) && (!path[len] || path[len] == '/') &&
+	       !fstatat(procfd, link, &st, 0) && S_ISDIR(st.st_mode) && st.st_dev == b->dev;
+}
+
+static bool is_inside(const struct bypass *b, int procfd)
+{
+	int fd = openat(procfd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	bool inside = leads_in(b, procfd, "cwd");
+	struct dirent *e;
+
+	if (!d) {
+		close_fd(&fd);
+		return inside;
+	}
+	while (!inside && (e = readdir(d)))
+		inside = e->d_name[0] != '.' && leads_in(b, fd, e->d_name);
+	closedir(d);
+	return inside;
+}
+
+static void look_at_process(struct bypass *b, int procfd, const char *pid)
+{
+	int fd = openat(procfd, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char comm[64] = "?";
+
+	if (fd < 0)
+		return;
+	read_text("", comm, sizeof(comm), "/proc/%s/comm", pid);
+	comm[strcspn(comm, "\n")] = '\0';
+	/* a supervisor of ours may still serve what is open from before */
+	if (strncmp(comm, "flatpause", 9) != 0 && is_inside(b, fd)) {
+		log_warn("%s (pid %s) is in %s already: what it opens from there goes past the "
+			 "cover, to disk",
+			 comm, pid, b->dir);
+		b->named++;
+	}
+	close(fd);
+}
+
+void cover__warn_bypass(const struct cover_keep *keep, const char *dir)
+{
+	struct bypass b = { .dir = dir };
+	struct dirent *e;
+	struct stat st;
+	DIR *d = opendir("/proc");
+
+	if (!d || fstat(keep->rootfd, &st)) {
+		if (d)
+			closedir(d);
+		return;
+	}
+	b.dev = st.st_dev;
+	while (b.named < BYPASS_MAX && (e = readdir(d)))
+		if (isdigit((unsigned char)e->d_name[0]) && atoi(e->d_name) != getpid())
+			look_at_process(&b, dirfd(d), e->d_name);
+	closedir(d);
 }

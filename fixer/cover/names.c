@@ -100,29 +100,37 @@ int names__lookup(struct request *r)
 	return err;
 }
 
-int names__give(const struct request *r, int parentfd, const char *name)
+int names__give(const struct request *r, int parentfd, const char *name, mode_t mode)
 {
 	struct stat st;
 
 	if (fstat(parentfd, &st))
 		return -errno;
-	return fchownat(parentfd, name, r->h->uid, st.st_mode & S_ISGID ? (gid_t)-1 : r->h->gid,
-			AT_SYMLINK_NOFOLLOW)
-		       ? -errno
-		       : 0;
+	if (fchownat(parentfd, name, r->h->uid, st.st_mode & S_ISGID ? (gid_t)-1 : r->h->gid,
+		     AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	/* which a change of owner takes away */
+	if (S_ISREG(mode) && mode & (S_ISUID | S_ISGID) &&
+	    fchmodat(parentfd, name, mode & 07777, 0))
+		return -errno;
+	return 0;
 }
 
-/* What a killed server did already is no error when it is asked for again. */
-static int made(struct request *r, int fd, const char *name, int err, int remove_flags)
+mode_t names__mode(int parentfd, mode_t mode, uint32_t mask)
 {
-	if (err == -EEXIST && r->again)
+	return attrs__has(parentfd, "system.posix_acl_default") ? mode : mode & ~(mode_t)mask;
+}
+
+/* Where nobody knows whether a killed server has done it, that it is there says that it has. */
+static int made(struct request *r, int fd, const char *name, int err, mode_t mode)
+{
+	if (err == -EEXIST && r->again && !r->was_done)
 		err = 0;
-	else if (!err)
-		err = names__give(r, fd, name);
-	else
-		return err;
 	if (err)
-		unlinkat(fd, name, remove_flags); /* over its owner's quota, say */
+		return err;
+	err = names__give(r, fd, name, mode);
+	if (err) /* over its owner's quota, say */
+		unlinkat(fd, name, S_ISDIR(mode) ? AT_REMOVEDIR : 0);
 	return err ? err : answer_entry(r, fd, name);
 }
 
@@ -131,15 +139,17 @@ int names__mkdir(struct request *r)
 	const struct fuse_mkdir_in *in = r->arg;
 	const char *name = request__name(r, sizeof(*in));
 	int fd = name ? dir_of(r) : -EINVAL, err;
+	mode_t mode;
 
 	if (fd < 0)
 		return fd;
-	err = mkdirat(fd, name, in->mode) ? -errno : 0;
+	mode = names__mode(fd, in->mode, in->umask);
+	err = op__begin(r) ? op__end(r, mkdirat(fd, name, mode) ? -errno : 0) : r->result;
 	if (r->c->g && !err) { /* a window is about to open */
 		writers__expect(&r->c->g->writers, now_ns() + GUARD_EXPECT_NS);
 		memory__expect(r->c);
 	}
-	err = made(r, fd, name, err, AT_REMOVEDIR);
+	err = made(r, fd, name, err, mode | S_IFDIR);
 	close(fd);
 	return err;
 }
@@ -149,11 +159,13 @@ int names__mknod(struct request *r)
 	const struct fuse_mknod_in *in = r->arg;
 	const char *name = request__name(r, sizeof(*in));
 	int fd = name ? dir_of(r) : -EINVAL, err;
+	mode_t mode;
 
 	if (fd < 0)
 		return fd;
-	err = mknodat(fd, name, in->mode, in->rdev) ? -errno : 0;
-	err = made(r, fd, name, err, 0);
+	mode = names__mode(fd, in->mode, in->umask);
+	err = op__begin(r) ? op__end(r, mknodat(fd, name, mode, in->rdev) ? -errno : 0) : r->result;
+	err = made(r, fd, name, err, mode);
 	close(fd);
 	return err;
 }
@@ -170,8 +182,8 @@ int names__symlink(struct request *r)
 	fd = dir_of(r);
 	if (fd < 0)
 		return fd;
-	err = symlinkat(target, fd, name) ? -errno : 0;
-	err = made(r, fd, name, err, 0);
+	err = op__begin(r) ? op__end(r, symlinkat(target, fd, name) ? -errno : 0) : r->result;
+	err = made(r, fd, name, err, S_IFLNK);
 	close(fd);
 	return err;
 }
@@ -192,16 +204,37 @@ int names__readlink(struct request *r)
 	return ANSWERED;
 }
 
+/* A memory file whose name goes: what is open of it has one less. */
+static bool is_memory(struct cover *c, int dirfd, const char *name, struct node_key *key)
+{
+	int fd = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	bool memory;
+
+	if (fd < 0)
+		return false;
+	memory = !key_of(c, fd, key, &st) && key->kind == NODE_MEMORY;
+	close(fd);
+	return memory;
+}
+
 static int remove_name(struct request *r, int flags)
 {
 	const char *name = request__name(r, 0);
 	int fd = name ? dir_of(r) : -EINVAL, err;
+	struct node_key key;
+	bool memory;
 
 	if (fd < 0)
 		return fd;
-	err = unlinkat(fd, name, flags) ? -errno : 0;
+	memory = is_memory(r->c, fd, name, &key);
+	err = op__begin(r) ? op__end(r, unlinkat(fd, name, flags) ? -errno : 0) : r->result;
 	close(fd);
-	return err == -ENOENT && r->again ? 0 : err;
+	if (err == -ENOENT && r->again && !r->was_done)
+		err = 0;
+	if (!err && memory)
+		nodes__unlinked(&r->c->nodes, &key);
+	return err;
 }
 
 int names__unlink(struct request *r)
@@ -219,15 +252,27 @@ static int rename_to(struct request *r, uint64_t newdir, unsigned int flags, siz
 	const char *from = request__name(r, at);
 	const char *to = from ? request__name(r, at + strlen(from) + 1) : NULL;
 	int fd = to ? dir_of(r) : -EINVAL, tofd, err;
+	struct node_key key;
+	bool memory = false;
 
 	if (fd < 0)
 		return fd;
 	tofd = cover__open_node(r->c, newdir, O_PATH | O_DIRECTORY);
-	err = tofd < 0 ? tofd : renameat2(fd, from, tofd, to, flags) ? -errno : 0;
-	if (tofd >= 0)
-		close(tofd);
+	if (tofd < 0) {
+		close(fd);
+		return tofd;
+	}
+	if (!(flags & RENAME_EXCHANGE))
+		memory = is_memory(r->c, tofd, to, &key); /* what is there is lost */
+	err = op__begin(r) ? op__end(r, renameat2(fd, from, tofd, to, flags) ? -errno : 0)
+			   : r->result;
+	close(tofd);
 	close(fd);
-	return err == -ENOENT && r->again ? 0 : err;
+	if (err == -ENOENT && r->again && !r->was_done)
+		err = 0;
+	if (!err && memory)
+		nodes__unlinked(&r->c->nodes, &key);
+	return err;
 }
 
 int names__rename(struct request *r)
@@ -258,8 +303,13 @@ int names__link(struct request *r)
 		return fd;
 	old = node.kind == NODE_MEMORY ? memory__link(r->c, node.n)
 				       : cover__open_copy(r->c, &node, O_PATH | O_NOFOLLOW);
-	err = old < 0 ? old : linkat(old, "", fd, name, AT_EMPTY_PATH) ? -errno : 0;
-	if (err == -EEXIST && r->again)
+	if (op__begin(r))
+		err = op__end(r, old < 0				    ? old
+				 : linkat(old, "", fd, name, AT_EMPTY_PATH) ? -errno
+									    : 0);
+	else
+		err = r->result;
+	if (err == -EEXIST && r->again && !r->was_done)
 		err = 0;
 	if (!err)
 		err = answer_entry(r, fd, name);

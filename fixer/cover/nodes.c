@@ -9,7 +9,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "../beneath.h"
+
 #define HEADS (1u << 16)
+
+bool open_writes(uint32_t flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY;
+}
 
 struct node_table *node_table__new(void)
 {
@@ -49,6 +56,33 @@ static void unchain(struct nodes *ns, uint32_t i)
 		*at = ns->next[i];
 }
 
+struct node *nodes__at(struct nodes *ns, uint64_t id)
+{
+	if (!id || id > ns->table->used || ns->table->v[id - 1].kind == NODE_FREE)
+		return NULL;
+	return &ns->table->v[id - 1];
+}
+
+/* What a killed server was about to count is counted by its slots. */
+static void recount(struct nodes *ns)
+{
+	struct node_table *t = ns->table;
+
+	for (uint32_t i = 0; i < t->used; i++)
+		t->v[i].opens = t->v[i].writers = 0;
+	for (uint32_t i = 0; i < t->opens_used; i++) {
+		struct node *v = nodes__at(ns, t->opens[i].node);
+
+		if (!v) {
+			t->opens[i].node = 0;
+			ns->open_free[ns->open_free_cnt++] = i;
+			continue;
+		}
+		v->opens++;
+		v->writers += open_writes(t->opens[i].flags);
+	}
+}
+
 int nodes__init(struct nodes *ns, struct node_table *table)
 {
 	memset(ns, 0, sizeof(*ns));
@@ -57,7 +91,8 @@ int nodes__init(struct nodes *ns, struct node_table *table)
 	ns->heads = calloc(HEADS, sizeof(*ns->heads));
 	ns->next = calloc(NODES_MAX, sizeof(*ns->next));
 	ns->free = calloc(NODES_MAX, sizeof(*ns->free));
-	if (!ns->heads || !ns->next || !ns->free)
+	ns->open_free = calloc(OPENS_MAX, sizeof(*ns->open_free));
+	if (!ns->heads || !ns->next || !ns->free || !ns->open_free)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < table->used && i < NODES_MAX; i++) {
 		if (table->v[i].kind != NODE_FREE)
@@ -65,6 +100,7 @@ int nodes__init(struct nodes *ns, struct node_table *table)
 		else
 			ns->free[ns->free_cnt++] = i;
 	}
+	recount(ns);
 	return 0;
 }
 
@@ -73,13 +109,9 @@ void nodes__free(struct nodes *ns)
 	free(ns->heads);
 	free(ns->next);
 	free(ns->free);
-	ns->heads = ns->next = ns->free = NULL;
+	free(ns->open_free);
+	ns->heads = ns->next = ns->free = ns->open_free = NULL;
 }
-
-union handle_room {
-	struct file_handle h;
-	char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-};
 
 int node_key__of(int fd, enum node_kind kind, uint32_t n, struct node_key *key)
 {
@@ -169,13 +201,6 @@ uint64_t nodes__take(struct nodes *ns, const struct node_key *key, uint64_t pare
 	return id;
 }
 
-struct node *nodes__at(struct nodes *ns, uint64_t id)
-{
-	if (!id || id > ns->table->used || ns->table->v[id - 1].kind == NODE_FREE)
-		return NULL;
-	return &ns->table->v[id - 1];
-}
-
 void nodes__forget(struct nodes *ns, uint64_t id, uint64_t cnt)
 {
 	struct node *v;
@@ -190,6 +215,17 @@ void nodes__forget(struct nodes *ns, uint64_t id, uint64_t cnt)
 			ns->free[ns->free_cnt++] = (uint32_t)id - 1;
 		}
 	}
+	pthread_mutex_unlock(&ns->lock);
+}
+
+void nodes__unlinked(struct nodes *ns, const struct node_key *key)
+{
+	uint32_t id;
+
+	pthread_mutex_lock(&ns->lock);
+	id = find(ns, key);
+	if (id && ns->table->v[id - 1].links)
+		ns->table->v[id - 1].links--;
 	pthread_mutex_unlock(&ns->lock);
 }
 
@@ -226,4 +262,87 @@ int node__open(const struct node *node, int anchor, int flags)
 	memcpy(u.h.f_handle, node->handle, node->handle_bytes);
 	fd = open_by_handle_at(anchor, &u.h, flags | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+/* ---- opens ---- */
+
+static uint64_t handle_of(const struct node_table *t, uint32_t i)
+{
+	return (uint64_t)t->opens[i].serial << 32 | (i + 1);
+}
+
+static struct open_slot *slot_of(struct nodes *ns, uint64_t fh)
+{
+	uint32_t i = (uint32_t)fh - 1;
+
+	if (!(uint32_t)fh || i >= ns->table->opens_used || !ns->table->opens[i].node ||
+	    ns->table->opens[i].serial != fh >> 32)
+		return NULL;
+	return &ns->table->opens[i];
+}
+
+uint64_t opens__take(struct nodes *ns, uint64_t unique, uint64_t id, uint32_t flags)
+{
+	struct node_table *t = ns->table;
+	struct open_slot *o;
+	uint64_t fh = 0;
+	struct node *v;
+	uint32_t i;
+
+	pthread_mutex_lock(&ns->lock);
+	v = nodes__at(ns, id);
+	if (v && (ns->open_free_cnt || t->opens_used < OPENS_MAX)) {
+		i = ns->open_free_cnt ? ns->open_free[--ns->open_free_cnt] : t->opens_used++;
+		o = &t->opens[i];
+		*o = (struct open_slot){ .unique = unique, .flags = flags };
+		o->serial = ++t->serials;
+		__atomic_store_n(&o->node, (uint32_t)id, __ATOMIC_RELEASE);
+		v->opens++;
+		v->writers += open_writes(flags);
+		fh = handle_of(t, i);
+	}
+	pthread_mutex_unlock(&ns->lock);
+	return fh;
+}
+
+uint64_t opens__adopt(struct nodes *ns, uint64_t unique, uint64_t id)
+{
+	struct node_table *t = ns->table;
+	uint64_t fh = 0;
+
+	pthread_mutex_lock(&ns->lock);
+	for (uint32_t i = 0; i < t->opens_used && !fh; i++)
+		if (t->opens[i].node == id && t->opens[i].unique == unique)
+			fh = handle_of(t, i);
+	pthread_mutex_unlock(&ns->lock);
+	return fh;
+}
+
+bool opens__get(struct nodes *ns, uint64_t fh, struct open_slot *copy)
+{
+	struct open_slot *o;
+
+	pthread_mutex_lock(&ns->lock);
+	o = slot_of(ns, fh);
+	if (o)
+		*copy = *o;
+	pthread_mutex_unlock(&ns->lock);
+	return o;
+}
+
+void opens__drop(struct nodes *ns, uint64_t fh)
+{
+	struct open_slot *o;
+	struct node *v;
+
+	pthread_mutex_lock(&ns->lock);
+	o = slot_of(ns, fh);
+	if (o) {
+		v = nodes__at(ns, o->node);
+		__atomic_store_n(&o->node, 0, __ATOMIC_RELEASE);
+		ns->open_free[ns->open_free_cnt++] = (uint32_t)(o - ns->table->opens);
+		v->opens--;
+		v->writers -= open_writes(o->flags);
+	}
+	pthread_mutex_unlock(&ns->lock);
 }

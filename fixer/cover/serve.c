@@ -3,21 +3,13 @@
 #include "serve.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "../../user/clock.h"
 #include "../../user/log.h"
-
-#define STOP_NS	     2000000000ull /* an fsync may take longer */
-#define BUFFER_BYTES (COVER_WRITE_MAX + 8192)
 
 int reply2(const struct request *r, const void *a, size_t a_len, const void *b, size_t b_len)
 {
@@ -92,9 +84,10 @@ static int answer_init(struct request *r)
 
 	if (in->major != FUSE_KERNEL_VERSION)
 		return -EPROTO;
-	out.flags = in->flags & (FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
-				 FUSE_PARALLEL_DIROPS | FUSE_ASYNC_DIO | FUSE_AUTO_INVAL_DATA |
-				 FUSE_MAX_PAGES | FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT);
+	out.flags = in->flags &
+		    (FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
+		     FUSE_PARALLEL_DIROPS | FUSE_ASYNC_DIO | FUSE_AUTO_INVAL_DATA | FUSE_MAX_PAGES |
+		     FUSE_HANDLE_KILLPRIV_V2 | FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_INIT_EXT);
 	if (in->flags & FUSE_INIT_EXT)
 		want2 = in->flags2 & (COVER_INIT_PASSTHROUGH2 | COVER_INIT_RESEND2);
 	if (mode && !strcmp(mode, "plain"))
@@ -174,139 +167,55 @@ static const struct {
 	[FUSE_COPY_FILE_RANGE] = { files__copy, sizeof(struct fuse_copy_file_range_in) },
 };
 
+bool op__begin(struct request *r)
+{
+	if (r->was_done)
+		return false;
+	r->note->unique = r->h->unique & ~COVER_UNIQUE_RESEND;
+	__atomic_store_n(&r->note->state, OP_BEGUN, __ATOMIC_RELEASE);
+	return true;
+}
+
+int op__end(struct request *r, int err)
+{
+	r->note->result = err;
+	__atomic_store_n(&r->note->state, OP_DONE, __ATOMIC_RELEASE);
+	return err;
+}
+
+/* What the server that had this request before us has made of it, as far as it came to say. */
+static void recall(struct request *r)
+{
+	uint64_t unique = r->h->unique & ~COVER_UNIQUE_RESEND;
+
+	if (unique == r->h->unique)
+		return;
+	for (int i = 0; i < COVER_THREADS_MAX; i++) {
+		const struct op_note *old = &r->c->old[i];
+
+		if (old->state == OP_NONE || old->unique != unique)
+			continue;
+		r->again = true;
+		r->was_done = old->state == OP_DONE;
+		r->result = old->result;
+	}
+}
+
 /* -ENOSYS: the kernel does without, and for most of them does not ask again. */
-static void handle(struct cover *c, char *buf, size_t len)
+void serve__handle(struct cover *c, struct op_note *note, char *buf, size_t len)
 {
 	const struct fuse_in_header *h = (const void *)buf;
 	/* what asks for bytes is short itself */
-	struct request r = { .c = c, .h = h, .arg = h + 1, .room = buf + 4096 };
+	struct request r = { .c = c, .h = h, .arg = h + 1, .note = note, .room = buf + 4096 };
 	int err = -ENOSYS;
 
 	if (len < sizeof(*h) || h->len != len)
 		return;
 	r.len = len - sizeof(*h);
-	r.again = h->unique & COVER_UNIQUE_RESEND;
+	recall(&r);
 	if (h->opcode < sizeof(handlers) / sizeof(handlers[0]) && handlers[h->opcode].fn)
 		err = r.len < handlers[h->opcode].len ? -EIO : handlers[h->opcode].fn(&r);
 	if (err != ANSWERED)
 		reply(&r, err, NULL, 0);
-}
-
-static void *serve(void *arg)
-{
-	struct cover *c = arg;
-	char *buf = mmap(NULL, BUFFER_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			 -1, 0);
-
-	while (buf != MAP_FAILED && !atomic_load(&c->stop)) {
-		ssize_t n = read(c->dev, buf, BUFFER_BYTES);
-
-		if (n > 0)
-			handle(c, buf, (size_t)n);
-		else if (n == 0 || (errno != EINTR && errno != ENOENT && errno != EAGAIN))
-			break; /* ENODEV: nobody has anything open any more */
-	}
-	if (buf != MAP_FAILED)
-		munmap(buf, BUFFER_BYTES);
-	return NULL;
-}
-
-/* What another server has read and not answered. */
-static void ask_again(struct cover *c)
-{
-	struct fuse_out_header out = { .len = sizeof(out), .error = COVER_NOTIFY_RESEND };
-
-	if (write(c->dev, &out, sizeof(out)) < 0)
-		log_warn("who waited for the server before us waits still: %s", strerror(errno));
-}
-
-static int init_root(struct cover *c)
-{
-	struct node_key key;
-	uint64_t generation;
-	int err;
-
-	if (c->nodes.table->used)
-		return 0;
-	err = node_key__of(c->rootfd, NODE_REAL, 0, &key);
-	if (err)
-		return err;
-	return nodes__take(&c->nodes, &key, NODE_ROOT, "", &generation) == NODE_ROOT ? 0 : -EIO;
-}
-
-static int init_state(struct cover *c)
-{
-	int err = nodes__init(&c->nodes, c->nodes.table);
-
-	c->open = malloc(NODES_MAX * sizeof(*c->open)); /* touched where it is used */
-	if (err || !c->open)
-		return -ENOMEM;
-	for (int i = 0; i < COVER_OPEN_LOCKS; i++)
-		pthread_mutex_init(&c->open_locks[i], NULL);
-	files__take_over(c);
-	return init_root(c);
-}
-
-int cover__start(struct cover *c, const struct cover_keep *keep, struct guard *g,
-		 const char *tmp_dir)
-{
-	const struct sched_param urgent = { .sched_priority = 1 };
-	int err;
-
-	*c = (struct cover){ .g = g, .dev = keep->dev, .rootfd = keep->rootfd };
-	c->tmpfd = keep->tmpfd;
-	snprintf(c->tmp_dir, sizeof(c->tmp_dir), "%s", tmp_dir);
-	c->nodes.table = keep->table;
-	err = init_state(c);
-	if (err)
-		return log_err(err, "cannot cover the directory");
-	umask(0); /* the kernel has taken the writer's own from every mode */
-	for (int i = 0; i < COVER_THREADS && !err; i++) {
-		err = -pthread_create(&c->threads[i], NULL, serve, c);
-		if (err)
-			break;
-		c->threads_cnt++;
-		/* a writer's pause must not wait for our time slice */
-		pthread_setschedparam(c->threads[i], SCHED_RR, &urgent);
-	}
-	if (!c->threads_cnt)
-		return log_err(err, "cannot cover the directory");
-	if (keep->table->answered && keep->table->resends)
-		ask_again(c);
-	return 0;
-}
-
-static void wake_up(int sig)
-{
-	(void)sig; /* ends a read() */
-}
-
-/* A signal that comes just before a thread reads is lost on it: again, until it has heard. */
-void cover__stop(struct cover *c)
-{
-	const struct sigaction wake = { .sa_handler = wake_up };
-	const struct timespec nap = { .tv_nsec = 1000000 };
-	uint64_t until_ns = now_ns() + STOP_NS;
-
-	sigaction(SIGUSR1, &wake, NULL);
-	atomic_store(&c->stop, true);
-	while (c->threads_cnt && now_ns() < until_ns) {
-		if (!pthread_tryjoin_np(c->threads[c->threads_cnt - 1], NULL)) {
-			c->threads_cnt--;
-			continue;
-		}
-		for (int i = 0; i < c->threads_cnt; i++)
-			pthread_kill(c->threads[i], SIGUSR1);
-		nanosleep(&nap, NULL);
-	}
-	if (c->threads_cnt)
-		log_warn("%d requests below the cover were left to whoever comes next",
-			 c->threads_cnt);
-}
-
-void cover__drain(struct cover *c)
-{
-	for (int i = 0; i < c->threads_cnt; i++)
-		pthread_join(c->threads[i], NULL);
-	c->threads_cnt = 0;
+	__atomic_store_n(&note->state, OP_NONE, __ATOMIC_RELEASE);
 }

@@ -19,7 +19,10 @@ struct request {
 	const void *arg; /* behind the header */
 	size_t len;	 /* of arg */
 	bool again;	 /* a killed server may have done it already */
-	void *room;	 /* COVER_WRITE_MAX bytes for what is read */
+	bool was_done;	 /* ... and has: with this result */
+	int result;
+	struct op_note *note; /* of the server */
+	void *room;	      /* COVER_WRITE_MAX bytes for what is read */
 };
 
 /* A handler's value where it has answered by itself, or no answer is due; else 0 or -errno. */
@@ -31,6 +34,17 @@ typedef int (*handler_fn)(struct request *r);
 int reply(const struct request *r, int err, const void *data, size_t len);
 /* The same from two places. */
 int reply2(const struct request *r, const void *a, size_t a_len, const void *b, size_t b_len);
+
+/*
+ * What may not be done twice stands between these: `if (op__begin(r)) err = op__end(r, do_it());`
+ * The first is false where a killed server has done it already: then its result is in r->result.
+ */
+bool op__begin(struct request *r);
+int op__end(struct request *r, int err);
+
+/* One request in `buf`, by server `note`'s. */
+void serve__handle(struct cover *c, struct op_note *note, char *buf, size_t len);
+#define SERVE_BUFFER_BYTES (COVER_WRITE_MAX + 8192)
 
 /* The node of the request, and a descriptor of it. */
 int request__node(const struct request *r, struct node *node);
@@ -62,7 +76,9 @@ int names__fsyncdir(struct request *r);
 int names__find(struct cover *c, uint64_t parent, int parentfd, const char *name,
 		struct fuse_entry_out *out);
 /* Gives what was just made to who made it: to the group of a set-group-ID directory. 0, -errno. */
-int names__give(const struct request *r, int parentfd, const char *name);
+int names__give(const struct request *r, int parentfd, const char *name, mode_t mode);
+/* The mode as the writer's umask leaves it, unless the directory's default ACL decides. */
+mode_t names__mode(int parentfd, mode_t mode, uint32_t mask);
 
 /* ---- attrs.c ---- */
 
@@ -75,6 +91,10 @@ int attrs__listxattr(struct request *r);
 int attrs__removexattr(struct request *r);
 
 void attrs__fill(struct fuse_attr *a, const struct stat *st, const struct node *node);
+/* Whether a file or directory (O_PATH) has an extended attribute. */
+bool attrs__has(int fd, const char *name);
+/* Who changes a file that is not root takes these away: set-user-ID, set-group-ID, capabilities. */
+int attrs__kill_priv(int fd);
 
 /* ---- files.c ---- */
 

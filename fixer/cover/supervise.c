@@ -4,6 +4,7 @@
  * little that could kill it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,13 +35,18 @@ struct supervisor {
 
 static pid_t start_server(struct supervisor *s)
 {
-	pid_t pid = fork();
+	pid_t self = getpid(), pid = fork();
 
-	if (!pid)
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG,
+		      SIGTERM); /* in order, as long as there is somebody who can */
+		if (getppid() != self)
+			_exit(1);
 		_exit(guard_main(s->conf, s->journal_fd, s->seq, s->end, s->prev, 0, s->ready,
 				 &s->keep)
 			      ? 1
 			      : 0);
+	}
 	close(s->journal_fd); /* the lock is the server's: a revert waits for it alone */
 	return pid < 0 ? log_err(-errno, "cannot start a server for %s", s->conf->dir) : pid;
 }
@@ -148,11 +154,23 @@ static int run(struct supervisor *s)
 		status = wait_server(pid, &set);
 	} while (go_on(s, status));
 	if (s->keep.table->mounted)
-		cover__detach(&s->keep, s->conf->dir);
+		cover__detach(&s->keep);
 	/* without an answer to come, whoever waits is better off with an error */
 	if (s->keep.table->mounted && (s->keep.table->resends || WIFEXITED(status)))
 		drain(s);
 	return pid < 0 ? pid : WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
+}
+
+/* Memory is what the files below the cover may well use up. */
+static void spare_us(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "-1000", 5) != 5)
+		log_verbose("the kernel may end the cover where memory is short: %s",
+			    strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
 int supervise(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
@@ -164,9 +182,14 @@ int supervise(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_
 	s.seq = seq;
 	s.end = end;
 	s.ready = ready;
+	spare_us();
 	err = state__path(conf->dev, conf->ino, s.journal);
 	if (!err)
-		err = cover_keep__open(&s.keep, conf->dir, conf->tmp_dir);
+		err = cover_keep__open(&s.keep, conf);
+	if (!err) {
+		cover__warn_bypass(&s.keep, conf->dir);
+		err = cover__mount(&s.keep);
+	}
 	if (!err)
 		err = run(&s);
 	else if (ready >= 0 && write(ready, &err, sizeof(err)) != sizeof(err))

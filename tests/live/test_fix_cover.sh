@@ -230,7 +230,11 @@ cover
 mkdir "$mnt/all"
 exec 9>"$mnt/all/memory.bin"
 cat "$work/a" >&9
-pkill -9 -f "apply --mitigation memfd --cover $mnt"
+kill_all() { # none of them gets to do anything about it
+	pkill -STOP -f "apply --mitigation memfd --cover $mnt"
+	pkill -KILL -f "apply --mitigation memfd --cover $mnt"
+}
+kill_all
 dead() { ! stat "$mnt/all" >/dev/null 2>&1; }
 check "without any server the cover is dead" wait_for 5 dead
 check "an open file is written by the kernel itself" eval 'echo after >&9'
@@ -240,13 +244,73 @@ check "the file is whole" cmp -n $size "$work/a" "$mnt/all/memory.bin"
 check "to the last byte" equals "$(tail -c 6 "$mnt/all/memory.bin")" after
 check "nothing is left" nothing_left
 cover
-pkill -9 -f "apply --mitigation memfd --cover $mnt"
+kill_all
 wait_for 5 dead
 check "another cover goes on where that left off" cover
 mkdir "$mnt/again"
 cp "$work/a" "$mnt/again/memory.bin"
 check "and works" in_memory "$mnt/again/memory.bin"
 revert
+
+# the supervisor alone: nobody could take over from its server, which ends in order
+supervisor() { ps -o ppid= -p "$(server)" | tr -d ' '; }
+cover
+cp "$work/a" "$mnt/memory.bin"
+kill -9 "$(supervisor)"
+check "without a supervisor the cover is taken away" wait_for 10 uncovered
+check "what is in memory is read by its link" same_bytes "$work/a" "$mnt/memory.bin"
+check "revert brings it home" revert
+check "whole" same_bytes "$work/a" "$mnt/memory.bin"
+check "nothing is left" nothing_left
+# somebody else unmounts it
+cover
+umount -l "$mnt"
+ended() { says "THE GUARD IS DEAD" "$fixer" status; }
+check "a cover that somebody unmounts ends its guard" wait_for 10 ended
+check "which says why" says "was unmounted by somebody" "$fixer" status
+check "what is written then is on disk" eval 'echo x >"$mnt/memory.bin" && on_disk "$mnt/memory.bin"'
+check "revert" revert
+check "nothing is left" nothing_left
+
+# ---- what the file system below forbids ----
+mount -o remount,noexec "$mnt"
+cover
+cp /bin/true "$mnt/true"
+check "noexec holds" not "$mnt/true" 2>/dev/null
+rm "$mnt/true"
+revert
+mount -o remount,exec "$mnt"
+cover
+install -m 6777 "$work/a" "$mnt/suid.bin"
+as_nobody sh -c "echo x >>'$mnt/suid.bin'"
+check "another's write takes set-user-ID away" equals "$(stat -c %a "$mnt/suid.bin")" 777
+setfacl_() { python3 -c 'import os, sys, struct
+def acl(entries): return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in entries)
+N = 0xffffffff
+os.setxattr(sys.argv[1], "system.posix_acl_" + sys.argv[2],
+	acl([(1, 7, N), (2, 4, 65534), (4, 0, N), (16, 4, N), (32, 0, N)]))' "$@"; }
+cp "$work/a" "$mnt/acl.bin" && chmod 640 "$mnt/acl.bin" && setfacl_ "$mnt/acl.bin" access
+check "an ACL lets in whom it names" as_nobody head -c 1 "$mnt/acl.bin" >/dev/null
+check "and nobody else" not setpriv --reuid 1000 --regid 65534 --clear-groups head -c 1 "$mnt/acl.bin"
+mkdir "$mnt/acl" && setfacl_ "$mnt/acl" default
+cp "$work/a" "$mnt/acl/memory.bin"
+check "below a default ACL files go to disk" on_disk "$mnt/acl/memory.bin"
+check "and get theirs" as_nobody head -c 1 "$mnt/acl/memory.bin" >/dev/null
+check "which is said" says "its directory has a default ACL" "$fixer" status
+# many that wait for the disk hold up nobody
+for i in $(seq 40); do
+	(for k in $(seq 5); do echo x >>"$mnt/sync-$i" && sync "$mnt/sync-$i"; done) &
+done
+wait $(jobs -p | grep -vx $outside)
+check "40 that sync at once" equals "$(cat "$mnt"/sync-* | wc -l)" 200
+revert
+(cd "$mnt" && exec sleep 30) &
+inside=$!
+sleep 0.2
+check "who is in the directory is named" says "sleep (pid" cover
+kill $inside
+revert
+rm -rf "${mnt:?}"/*
 
 # ---- what cannot be covered ----
 mkdir "$mnt/sub" && mount -t tmpfs none "$mnt/sub"
