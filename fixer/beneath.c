@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "crc32c.h"
+
 int beneath__open(int dirfd, const char *path, int flags, mode_t mode)
 {
 	struct open_how how = {
@@ -58,6 +60,19 @@ bool name_matches(const char *pattern, const char *name)
 bool name_is_literal(const char *pattern)
 {
 	return !strpbrk(pattern, "*?[\\");
+}
+
+uint32_t handle__crc(int dirfd, const char *name)
+{
+	union {
+		struct file_handle h;
+		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} u = { .h.handle_bytes = MAX_HANDLE_SZ };
+	int mount_id;
+
+	if (name_to_handle_at(dirfd, name, &u.h, &mount_id, *name ? 0 : AT_EMPTY_PATH))
+		return 0;
+	return crc32c(0, u.h.f_handle, u.h.handle_bytes);
 }
 
 int handle__get(int fd, char hex[HANDLE_HEX_MAX])

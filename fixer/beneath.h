@@ -37,6 +37,11 @@ union handle_room {
 /* A directory or a link by its file handle: found again wherever it was moved to on its file system. */
 int handle__get(int fd, char hex[HANDLE_HEX_MAX]);
 /*
+ * Tells a file ("" = dirfd itself) from the one that had its inode number before, which may be gone
+ * since microseconds. 0 = this file system cannot say.
+ */
+uint32_t handle__crc(int dirfd, const char *name);
+/*
  * O_PATH descriptor, -ESTALE where it was deleted. `anchor`: any O_RDONLY descriptor of that fs;
  * `flags`: O_DIRECTORY for a directory, O_NOFOLLOW for a link.
  */

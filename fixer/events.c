@@ -77,13 +77,14 @@ static void queue(struct guard *g, const struct fanotify_event_metadata *m, enum
 }
 
 /* A matching file that we have not seen: new (nothing in it), or one from before. */
-static int adopt(struct guard *g, const struct stat *st, const char *dir, const char *name)
+static int adopt(struct guard *g, int fd, const struct stat *st, const char *dir, const char *name)
 {
 	bool fresh = !st->st_size && !st->st_blocks;
+	uint32_t crc = handle__crc(fd, "");
 	int slot;
 
 	pthread_mutex_lock(&g->lock);
-	slot = track__new(g, st->st_dev, st->st_ino);
+	slot = track__new(g, st->st_dev, st->st_ino, crc);
 	if (slot >= 0) {
 		struct track *t = &g->tracks[slot];
 
@@ -96,7 +97,7 @@ static int adopt(struct guard *g, const struct stat *st, const char *dir, const 
 	return slot;
 }
 
-/* The slot of a file that is about to be opened, by its inode; its number may be another's by now. */
+/* The slot of a file that is about to be opened; one with nothing in it begins anew. */
 static int slot_of(struct guard *g, int fd, const struct stat *st)
 {
 	bool fresh = !st->st_size && !st->st_blocks;
@@ -105,16 +106,8 @@ static int slot_of(struct guard *g, int fd, const struct stat *st)
 
 	if (!split_path(g, fd, dir, name) || !name_matches(g->conf.match, name))
 		return -1;
-	slot = track__find(g, st->st_dev, st->st_ino);
-	if (slot >= 0 && !fresh)
-		return slot;
-	if (slot >= 0) {
-		pthread_mutex_lock(&g->lock);
-		track__let_go(g, &g->tracks[slot]);
-		g->tracks[slot].n = 0;
-		pthread_mutex_unlock(&g->lock);
-	}
-	return adopt(g, st, dir, name);
+	slot = track__of(g, fd, st);
+	return slot >= 0 && !fresh ? slot : adopt(g, fd, st, dir, name);
 }
 
 /*
@@ -174,9 +167,30 @@ static bool handle_open(struct guard *g, const struct fanotify_event_metadata *m
 	return true;
 }
 
+/* It was truncated since: who asked before only read, or wrote what is gone. */
+static void begins_anew(struct track *t)
+{
+	t->touched = t->asked_once = t->seems_kept = false;
+}
+
 static bool seems_kept(const struct track *t, const struct stat *st)
 {
 	return (uint64_t)st->st_blocks * 512 >= t->prealloc_bytes - t->prealloc_bytes / 64;
+}
+
+/*
+ * Who asked may be a reader; a truncation brings the question back. The one that came between our
+ * look and the mark does not, so the look comes again.
+ */
+static void no_more_questions(struct guard *g, int fd, struct track *t)
+{
+	struct stat st;
+
+	watch__quiet(g, fd, true);
+	if (fstat(fd, &st) || seems_kept(t, &st))
+		return;
+	watch__quiet(g, fd, false);
+	begins_anew(t);
 }
 
 /* Before the first write; whether the answer waits for the hand. */
@@ -189,8 +203,7 @@ static bool asked_write(struct guard *g, const struct fanotify_event_metadata *m
 	t->touched = t->asked_once = true;
 	t->seems_kept = seems_kept(t, st);
 	if (t->seems_kept) {
-		watch__quiet(g,
-			     m->fd); /* it may be a reader; a truncation brings the question back */
+		no_more_questions(g, m->fd, t);
 		return false;
 	}
 	t->armed = false;
@@ -230,6 +243,8 @@ static void changed(struct guard *g, const struct fanotify_event_metadata *m, co
 	struct track *t = &g->tracks[slot];
 	bool look;
 
+	if (!st->st_size || (t->seems_kept && !seems_kept(t, st)))
+		begins_anew(t);
 	if (!st->st_size)
 		return; /* the first write is still to come */
 	if (!t->touched)
@@ -256,7 +271,7 @@ static bool handle_change(struct guard *g, const struct fanotify_event_metadata 
 			  const struct stat *st, bool *answered)
 {
 	const struct range_info *range = (const void *)(m + 1);
-	int slot = track__find(g, st->st_dev, st->st_ino);
+	int slot = track__of(g, m->fd, st);
 	bool kept, has_range = m->event_len >= m->metadata_len + sizeof(*range) &&
 			       range->type == FAN_EVENT_INFO_TYPE_RANGE;
 
@@ -331,7 +346,7 @@ static void handle_close(struct guard *g, const struct fanotify_event_metadata *
 			held__closed(g, n);
 		return;
 	}
-	slot = track__find(g, st->st_dev, st->st_ino);
+	slot = track__of(g, m->fd, st);
 	if (slot >= 0)
 		closed_match(g, m, slot);
 }
@@ -375,7 +390,7 @@ static void adopt_file(struct guard *g, int dirfd, const char *dir, const char *
 	if (fd < 0)
 		return;
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_blocks)
-		slot = adopt(g, &st, dir, name);
+		slot = adopt(g, fd, &st, dir, name);
 	if (slot >= 0) {
 		struct track *t = &g->tracks[slot];
 

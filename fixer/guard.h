@@ -59,8 +59,9 @@ enum made {
 /* A file whose extents are watched. All but `hold` is the watch thread's. */
 struct track {
 	uint64_t dev, ino;
-	uint32_t n;   /* 0 = slot free */
-	uint32_t gen; /* counts its writers, so that nobody speaks of the one before */
+	uint32_t handle_crc; /* tells it from a later file with its number; 0 = not known */
+	uint32_t n;	     /* 0 = slot free */
+	uint32_t gen;	     /* counts its writers, so that nobody speaks of the one before */
 	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
 	uint64_t prealloc_bytes;
 	enum made made;
@@ -200,8 +201,8 @@ struct guard {
 	uint32_t pending_cnt; /* not free; the watch thread's */
 	uint64_t read_ns;     /* when the event at hand was read */
 
-	pthread_mutex_t lock; /* tracks, held, previous, spare */
-	uint64_t track_inos[GUARD_TRACKS_MAX];
+	pthread_mutex_t lock;				   /* tracks, held, previous, spare */
+	atomic_uint_fast64_t track_inos[GUARD_TRACKS_MAX]; /* 0 = its file is gone */
 	struct track tracks[GUARD_TRACKS_MAX];
 	struct held held[GUARD_HELD_MAX];
 	struct previous prev;
@@ -284,10 +285,15 @@ void event__adopt_dir(struct guard *g, int dirfd, const char *dir);
 
 /* ---- track.c ---- */
 
-/* The slot of a file, -1 = not watched. */
+/* The slot of an inode number, -1 = not watched. Its file may be gone, unless a descriptor is held. */
 int track__find(struct guard *g, uint64_t dev, uint64_t ino);
-/* A free slot for a file; -1 where all have writers. Caller holds g->lock. */
-int track__new(struct guard *g, uint64_t dev, uint64_t ino);
+/* The slot of the file that fd is; what had its number before is forgotten. From the watch thread. */
+int track__of(struct guard *g, int fd, const struct stat *st);
+/*
+ * A slot for a file that was not there before; -1 where all have writers. handle_crc: handle__crc().
+ * Caller holds g->lock.
+ */
+int track__new(struct guard *g, uint64_t dev, uint64_t ino, uint32_t handle_crc);
 /* Keeps a descriptor until the writer has closed. See struct track. */
 void track__hold(struct guard *g, int slot, int fd);
 /* Closes what is held. Caller holds g->lock. */
@@ -315,8 +321,8 @@ int watch__arm(struct guard *g, int dirfd, const char *name, bool ask);
 void watch__changes(struct guard *g, int fd, bool on);
 /* No more events of the writes to a file. */
 void watch__disarm(struct guard *g, int fd);
-/* Nor questions, until something changes in it. */
-void watch__quiet(struct guard *g, int fd);
+/* Nor questions, until something changes in it; and questions again. */
+void watch__quiet(struct guard *g, int fd, bool on);
 /* An own descriptor for changing a file, opened without an event of our own group. */
 int watch__reopen(struct guard *g, int fd);
 

@@ -81,15 +81,15 @@ void previous__find(int dirfd, const char *match, struct previous *prev, char *n
 
 static void plant_spare(struct guard *g, int dirfd, const char *dir)
 {
+	uint32_t n = 0, crc = handle__crc(g->hiddenfd, "spare");
 	uint64_t bytes, ino;
-	uint32_t n = 0;
 	int slot = -1;
 
 	pthread_mutex_lock(&g->lock);
 	bytes = g->conf.no_plant || !g->conf.name[0] ? 0 : g->spare_bytes;
 	ino = g->spare_ino;
 	if (bytes)
-		slot = track__new(g, g->conf.dev, ino);
+		slot = track__new(g, g->conf.dev, ino, crc);
 	if (slot >= 0) {
 		struct track *t = &g->tracks[slot];
 

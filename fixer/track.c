@@ -1,12 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* The files whose extents are watched, found by inode in the time of a few cache lines. */
+#include "beneath.h"
 #include "guard.h"
 
 int track__find(struct guard *g, uint64_t dev, uint64_t ino)
 {
 	for (int i = 0; i < GUARD_TRACKS_MAX; i++)
-		if (g->track_inos[i] == ino && g->tracks[i].n && g->tracks[i].dev == dev)
+		if (atomic_load(&g->track_inos[i]) == ino && g->tracks[i].n &&
+		    g->tracks[i].dev == dev)
 			return i;
+	return -1;
+}
+
+/*
+ * The file is gone. The clerk may still have something to say of it: the slot is the next file's
+ * only when it is the oldest.
+ */
+static void retire(struct guard *g, int slot)
+{
+	struct track *t = &g->tracks[slot];
+
+	atomic_store(&g->track_inos[slot], 0);
+	track__let_go(g, t);
+	t->open = t->armed = false;
+}
+
+int track__of(struct guard *g, int fd, const struct stat *st)
+{
+	int slot = track__find(g, st->st_dev, st->st_ino);
+	uint32_t crc;
+
+	if (slot < 0 || !g->tracks[slot].handle_crc)
+		return slot;
+	crc = handle__crc(fd, "");
+	if (!crc || crc == g->tracks[slot].handle_crc)
+		return slot;
+	pthread_mutex_lock(&g->lock);
+	retire(g, slot);
+	pthread_mutex_unlock(&g->lock);
 	return -1;
 }
 
@@ -18,10 +49,12 @@ void track__let_go(struct guard *g, struct track *t)
 }
 
 /* The oldest that nobody waits for makes room: its story is in the journal. */
-int track__new(struct guard *g, uint64_t dev, uint64_t ino)
+int track__new(struct guard *g, uint64_t dev, uint64_t ino, uint32_t handle_crc)
 {
-	int best = -1;
+	int before = track__find(g, dev, ino), best = -1;
 
+	if (before >= 0)
+		retire(g, before);
 	for (int i = 0; i < GUARD_TRACKS_MAX; i++) {
 		struct track *t = &g->tracks[i];
 
@@ -29,12 +62,16 @@ int track__new(struct guard *g, uint64_t dev, uint64_t ino)
 			continue;
 		if (best < 0 || t->n < g->tracks[best].n)
 			best = i;
+		if (!t->n)
+			break;
 	}
 	if (best < 0)
 		return -1;
-	track__let_go(g, &g->tracks[best]);
-	g->track_inos[best] = ino;
-	g->tracks[best] = (struct track){ .dev = dev, .ino = ino, .n = ++g->next_n };
+	retire(g, best);
+	g->tracks[best] = (struct track){
+		.dev = dev, .ino = ino, .handle_crc = handle_crc, .n = ++g->next_n
+	};
+	atomic_store(&g->track_inos[best], ino);
 	return best;
 }
 

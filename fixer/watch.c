@@ -95,8 +95,7 @@ void watch__disarm(struct guard *g, int fd)
 {
 	fanotify_mark(g->fan, FAN_MARK_REMOVE, WRITES(g), fd, NULL);
 	if (g->pre_content)
-		fanotify_mark(g->fan, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, FAN_PRE_ACCESS, fd,
-			      NULL);
+		watch__quiet(g, fd, false);
 }
 
 void watch__changes(struct guard *g, int fd, bool on)
@@ -105,9 +104,10 @@ void watch__changes(struct guard *g, int fd, bool on)
 }
 
 /* Without SURV_MODIFY: the kernel takes it away itself when the file is changed. */
-void watch__quiet(struct guard *g, int fd)
+void watch__quiet(struct guard *g, int fd, bool on)
 {
-	fanotify_mark(g->fan, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, FAN_PRE_ACCESS, fd, NULL);
+	fanotify_mark(g->fan, (on ? FAN_MARK_ADD : FAN_MARK_REMOVE) | FAN_MARK_IGNORED_MASK,
+		      FAN_PRE_ACCESS, fd, NULL);
 }
 
 /*

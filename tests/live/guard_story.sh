@@ -99,11 +99,26 @@ ino=$(stat -c %i "$mnt/.flatpause/spare")
 check "a planted spare, O_TRUNC" run_mode qemu planted
 check "it is the spare" equals "$(stat -c %i "$mnt/planted/memory.bin")" "$ino"
 kept_at "planted, O_TRUNC" planted "allocated since"
+# a reader in between changes nothing, nor that the spare may have the number of a file that is gone
+for i in 1 2 3; do
+	rm -rf "$mnt/planted" "$mnt"/read-*
+	wait_for 5 test -e "$mnt/.flatpause/spare"
+	mkdir "$mnt/read-$i" && wait_for 5 test -e "$mnt/read-$i/memory.bin"
+	cat "$mnt/read-$i/memory.bin" >/dev/null
+	check "a planted spare that was read, O_TRUNC" run_mode qemu "read-$i"
+	kept_at "read, O_TRUNC" "read-$i" "allocated since"
+done
+# the same where a copy was made under another name
+rm -rf "$mnt/read-3"
+cp "$mnt/source" "$mnt/part" && mv "$mnt/part" "$mnt/memory.bin"
+cat "$mnt/memory.bin" >/dev/null
+check "a file that was renamed, O_TRUNC" run_mode qemu .
+kept_at "renamed, O_TRUNC" . "allocated since"
 # whoever only reads is not waited for, and what is deleted then gives its blocks back
-cat "$mnt"/*/memory.bin >/dev/null
+cat "$mnt"/*/memory.bin "$mnt/memory.bin" >/dev/null
 sync -f "$mnt"
 used=$(df --output=used -k "$mnt" | tail -1)
-rm -rf "$mnt"/new-* "$mnt/planted"
+rm -rf "$mnt"/new-* "$mnt/memory.bin"
 freed() { sync -f "$mnt"; [ $((used - $(df --output=used -k "$mnt" | tail -1))) -ge $((8 * size / 1024)) ]; }
 check "deleted files that were read give their blocks back" wait_for 8 freed
 end_guard

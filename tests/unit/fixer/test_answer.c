@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "fixer/beneath.h"
 #include "fixer/guard.h"
 #include "fixer/lock.h"
 #include "user/clock.h"
@@ -190,19 +191,53 @@ static void test_race(void **state)
 static void test_inode_is_reused(void **state)
 {
 	struct answers *a = *state;
-	int first, second;
+	int first, second, third;
+	uint32_t n;
 
 	pthread_mutex_lock(&a->g->lock);
-	first = track__new(a->g, 1, 42);
+	first = track__new(a->g, 1, 42, 0);
 	a->g->tracks[first].open = true;
-	second = track__new(a->g, 2, 42);
-	pthread_mutex_unlock(&a->g->lock);
+	second = track__new(a->g, 2, 42, 0);
 	assert_int_not_equal(first, second);
 	assert_int_equal(track__find(a->g, 1, 42), first);
 	assert_int_equal(track__find(a->g, 2, 42), second);
 	assert_int_equal(track__find(a->g, 3, 42), -1);
-	a->g->tracks[first].n = 0;
+	/* deleted, and its number given to a new file: what is said of the old one stays its own */
+	n = a->g->tracks[first].n;
+	third = track__new(a->g, 1, 42, 0);
+	pthread_mutex_unlock(&a->g->lock);
+	assert_int_not_equal(third, first);
+	assert_int_equal(track__find(a->g, 1, 42), third);
+	assert_int_equal(a->g->tracks[first].n, n);
+	assert_false(a->g->tracks[first].open);
+	a->g->tracks[third].n = 0;
 	assert_int_equal(track__find(a->g, 1, 42), -1);
+}
+
+/* By its handle a file is told from the one that had its number before, whoever made it. */
+static void test_same_number(void **state)
+{
+	struct answers *a = *state;
+	char path[] = "/tmp/test_answer.XXXXXX";
+	int fd = mkstemp(path), slot;
+	uint32_t crc = handle__crc(fd, "");
+	struct stat st;
+
+	assert_true(fd >= 0);
+	unlink(path);
+	assert_false(fstat(fd, &st));
+	if (!crc) {
+		close(fd);
+		skip(); /* no file handles on this /tmp */
+	}
+	pthread_mutex_lock(&a->g->lock);
+	slot = track__new(a->g, st.st_dev, st.st_ino, crc);
+	pthread_mutex_unlock(&a->g->lock);
+	assert_int_equal(track__of(a->g, fd, &st), slot);
+	a->g->tracks[slot].handle_crc = ~crc;
+	assert_int_equal(track__of(a->g, fd, &st), -1);
+	assert_int_equal(track__find(a->g, st.st_dev, st.st_ino), -1);
+	close(fd);
 }
 
 /* The oldest that has no writer makes room; where all have one there is none. */
@@ -213,18 +248,18 @@ static void test_tracks_full(void **state)
 
 	pthread_mutex_lock(&a->g->lock);
 	for (uint64_t i = 1; i <= GUARD_TRACKS_MAX; i++) {
-		slot = track__new(a->g, 1, i);
+		slot = track__new(a->g, 1, i, 0);
 		assert_true(slot >= 0);
 		a->g->tracks[slot].open = i != 7 && i != 9;
 	}
-	slot = track__new(a->g, 1, 5000);
+	slot = track__new(a->g, 1, 5000, 0);
 	assert_true(slot >= 0);
 	assert_int_equal(track__find(a->g, 1, 5000), slot);
 	assert_int_equal(track__find(a->g, 1, 7), -1);
 	assert_true(track__find(a->g, 1, 9) >= 0);
 	a->g->tracks[track__find(a->g, 1, 5000)].open = true;
 	a->g->tracks[track__find(a->g, 1, 9)].open = true;
-	assert_int_equal(track__new(a->g, 1, 6000), -1);
+	assert_int_equal(track__new(a->g, 1, 6000, 0), -1);
 	pthread_mutex_unlock(&a->g->lock);
 }
 
@@ -237,6 +272,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inode_is_reused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_same_number, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tracks_full, setup, teardown),
 	};
 
