@@ -20,7 +20,9 @@
 #include "beneath.h"
 #include "guard.h"
 
-#define DOG_NAP_NS 200000000ull
+#define FILES_MAX	8192
+#define COVER_FILES_MAX 65536 /* one for each file that is open below it, or two */
+#define DOG_NAP_NS	200000000ull
 
 /*
  * Everything the watchdog needs stays in registers and in one shared page. It counts its own naps: by
@@ -95,17 +97,36 @@ int daemon__redirect(const struct fix_conf *conf)
 	return 0;
 }
 
+/*
+ * A table of descriptors that grows while threads share it waits for an RCU grace period (7 to 33 ms
+ * were seen), and so does every thread that opens something meanwhile. So it grows here, before
+ * there are threads, and never again.
+ */
+static int make_room(int fd, rlim_t max)
+{
+	struct rlimit files = { .rlim_cur = max, .rlim_max = max };
+	int top;
+
+	if (setrlimit(RLIMIT_NOFILE, &files) && getrlimit(RLIMIT_NOFILE, &files))
+		return log_err(-errno, "cannot tell how many descriptors there may be");
+	if (files.rlim_cur > max)
+		files.rlim_cur = max;
+	top = fcntl(fd, F_DUPFD_CLOEXEC, (int)files.rlim_cur - 1);
+	if (top < 0)
+		return log_err(-errno, "no room for %llu descriptors",
+			       (unsigned long long)files.rlim_cur);
+	close(top);
+	return 0;
+}
+
 int guard_main(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
 	       const struct previous *prev, uint64_t spare_bytes, int ready,
 	       struct cover_keep *keep)
 {
-	/* a cover has one for each file that is open below it, or two */
-	const rlim_t max = keep ? 65536 : 8192;
-	const struct rlimit files = { .rlim_cur = max, .rlim_max = max };
 	struct guard *g = malloc(sizeof(*g));
-	int err = g ? 0 : log_err(-ENOMEM, "guard");
+	int err = g ? make_room(journal_fd, keep ? COVER_FILES_MAX : FILES_MAX)
+		    : log_err(-ENOMEM, "guard");
 
-	setrlimit(RLIMIT_NOFILE, &files);
 	if (!err)
 		err = guard__start(g, conf, journal_fd, seq, end, prev, spare_bytes, keep);
 	if (!err && ready >= 0)
