@@ -53,9 +53,11 @@ void answer__pend(struct guard *g, int slot, int fd, int track, uint64_t plants,
 	p->track = track;
 	p->plants = plants;
 	p->has_job = has_job;
-	p->since_ns = g->read_ns;
+	p->since_ns = g->since_ns;
 	p->waited_ns = 0;
-	p->deadline_ns = g->read_ns + GUARD_ANSWER_NS;
+	p->deadline_ns = g->since_ns + GUARD_ANSWER_NS;
+	if (!g->pending_cnt || p->deadline_ns < g->due_ns)
+		g->due_ns = p->deadline_ns;
 	atomic_store(&p->done, false);
 	atomic_store(&p->phase, PENDING_WAITS);
 	g->pending_cnt++;
@@ -110,6 +112,7 @@ uint64_t answer__sweep(struct guard *g)
 			wait = p->deadline_ns - now;
 		}
 	}
+	g->due_ns = now + wait;
 	return wait;
 }
 

@@ -258,6 +258,10 @@ static void closed(struct guard *g, struct job *job)
 
 void clerk__do(struct guard *g, struct job *job)
 {
+	unsigned int lost = atomic_exchange(&g->not_written_down, 0);
+
+	if (lost)
+		guard__note(g, "too much at once: %u steps of files are not written down", lost);
 	if (job->kind == JOB_MADE)
 		made(g, job);
 	else if (job->kind == JOB_LOOK)

@@ -66,12 +66,13 @@ static void queue(struct guard *g, const struct fanotify_event_metadata *m, enum
 	job.unasked = g->pre_content && t->asked && !t->asked_once;
 	job.touched = t->touched;
 	job.seems_kept = t->seems_kept;
-	job.until_ns = g->read_ns + LOOK_NS;
+	job.until_ns = g->since_ns + LOOK_NS;
 	job.fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
 	if (job.fd >= 0 && !push(g, &job))
 		return;
 	if (job.fd >= 0)
 		close(job.fd);
+	atomic_fetch_add(&g->not_written_down, 1);
 	if (pending >= 0)
 		answer__job_done(g, pending, NULL);
 }

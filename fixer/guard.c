@@ -87,17 +87,24 @@ static void drain_inotify(struct guard *g)
 /*
  * Directories first: of the opens that were read here none can be older than a directory whose
  * creation has not been read, so an open waits for every directory that was made before it.
+ * Whether there was something to read, and more of it may be there by now.
  */
-static void drain_events(struct guard *g)
+static bool drain_events(struct guard *g, bool more)
 {
 	char buf[16384] __attribute__((aligned(8)));
-	ssize_t n = read(g->fan, buf, sizeof(buf));
 	struct fanotify_event_metadata *m = (void *)buf;
+	uint64_t begun_ns = now_ns();
+	ssize_t n = read(g->fan, buf, sizeof(buf));
 
-	g->read_ns = now_ns();
+	g->since_ns = more ? g->read_ns : begun_ns;
+	g->read_ns = begun_ns;
 	drain_inotify(g);
-	for (; n > 0 && FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n))
+	for (; n > 0 && FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n)) {
 		event__handle(g, m);
+		if (g->pending_cnt && now_ns() >= g->due_ns)
+			answer__sweep(g);
+	}
+	return n > 0;
 }
 
 static void drain_signals(struct guard *g)
@@ -118,15 +125,16 @@ int guard__run(struct guard *g)
 				{ .fd = g->inotify, .events = POLLIN },
 				{ .fd = g->wake, .events = POLLIN },
 				{ .fd = g->sigfd, .events = POLLIN } };
+	bool more = false;
 
 	while (!g->stop) {
 		struct timespec ts = { .tv_nsec = (long)answer__sweep(g) };
 		uint64_t count;
 
 		atomic_store(g->heartbeat, now_ns());
-		if (ppoll(fds, 4, &ts, NULL) < 0 && errno != EINTR)
+		if (!more && ppoll(fds, 4, &ts, NULL) < 0 && errno != EINTR)
 			return log_err(-errno, "the watch of %s ended", g->conf.dir);
-		drain_events(g);
+		more = drain_events(g, more);
 		if (fds[2].revents && read(g->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
 			return log_err(-errno, "the watch of %s ended", g->conf.dir);
 		drain_signals(g);
@@ -136,12 +144,20 @@ int guard__run(struct guard *g)
 
 /* ---- start and stop ---- */
 
-/* A writer's pause must not wait for our time slice; threads that may take long stay ordinary. */
-static void hurry(pthread_t thread)
+/*
+ * A writer's pause must not wait for our time slice, nor the watch for the hand's: threads of one
+ * priority do not preempt each other, and two of them fill two CPUs. Who may take long stays ordinary.
+ */
+static int hurry(struct guard *g)
 {
-	struct sched_param p = { .sched_priority = 1 };
+	const struct sched_param watch = { .sched_priority = 2 }, work = { .sched_priority = 1 };
+	int err = pthread_setschedparam(g->planter.thread, SCHED_RR, &work);
 
-	pthread_setschedparam(thread, SCHED_RR, &p);
+	if (!err)
+		err = pthread_setschedparam(g->hand.thread, SCHED_RR, &work);
+	if (!err)
+		err = pthread_setschedparam(pthread_self(), SCHED_RR, &watch);
+	return err;
 }
 
 static int open_signals(struct guard *g)
@@ -246,10 +262,13 @@ static int start_threads(struct guard *g)
 		return log_err(err, "cannot start the guard's threads");
 	if (g->conf.mitigation == MITIGATION_FALLOCATE)
 		sync_watch__start(g);
-	hurry(g->planter.thread);
-	hurry(g->hand.thread);
-	hurry(g->clerk.thread); /* it shares the group's own lock, in the kernel, with the watch */
-	hurry(pthread_self());
+	err = hurry(g);
+	if (err)
+		guard__note(
+			g,
+			"real-time priority is refused (%s): where the CPUs are busy writers may "
+			"wait longer",
+			strerror(err));
 	return 0;
 }
 
@@ -276,6 +295,7 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 	g->fan = g->inotify = g->wake = g->sigfd = g->dirfd = g->hiddenfd = g->tmpfd = -1;
 	g->self = getpid();
 	urgent_lock__init(&g->lock);
+	urgent_lock__init(&g->marks);
 	writers__init(&g->writers);
 	err = journal__continue(&g->journal, journal_fd, seq, end);
 	if (!err)
@@ -303,7 +323,10 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 		mark_existing(g);
 	/* what is there is touched now; what comes (threads' stacks), when it is used */
 	if (!keep && (mlockall(MCL_CURRENT) || mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)))
-		log_verbose("cannot lock our memory: %s", strerror(errno));
+		guard__note(g,
+			    "our memory cannot be locked (%s): where it is short writers may wait "
+			    "longer",
+			    strerror(errno));
 	err = record_self(g);
 	if (!err && conf->mitigation == MITIGATION_MEMFD) {
 		err = resume__held(g);

@@ -197,10 +197,18 @@ struct guard {
 
 	struct jobs planter, hand, clerk, closer;
 	atomic_uint_fast64_t plants_queued, plants_done;
+	atomic_uint not_written_down; /* jobs that found the clerk's queue full */
 	struct pending pending[GUARD_PENDING_MAX];
 	uint32_t pending_cnt; /* not free; the watch thread's */
-	uint64_t read_ns;     /* when the event at hand was read */
+	uint64_t due_ns;      /* of the answer that waits longest */
+	uint64_t read_ns;     /* when the events at hand were read */
+	uint64_t since_ns;    /* none of them can have been there at this time */
 
+	/*
+	 * Around the marks of the group: the kernel's own lock of them knows no priorities, and an
+	 * ordinary clerk that was preempted with it would hold up the watch.
+	 */
+	pthread_mutex_t marks;
 	pthread_mutex_t lock;				   /* tracks, held, previous, spare */
 	atomic_uint_fast64_t track_inos[GUARD_TRACKS_MAX]; /* 0 = its file is gone */
 	struct track tracks[GUARD_TRACKS_MAX];
@@ -266,7 +274,7 @@ void answer__pend(struct guard *g, int slot, int fd, int track, uint64_t plants,
 bool answer__is_out(struct guard *g, int slot);
 /*
  * By the hand. Whether this gave the answer; it was out already otherwise. *waited_ns (or NULL): how
- * long the process waited since its event was read.
+ * long the process waited at most, see since_ns.
  */
 bool answer__job_done(struct guard *g, int slot, uint64_t *waited_ns);
 /* Lets the process go on. */

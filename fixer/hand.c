@@ -45,6 +45,8 @@ static void write_down(struct guard *g, struct job *job)
 	job->pending = -1;
 	if (!jobs__push(&g->clerk, job))
 		job->fd = -1;
+	else
+		atomic_fetch_add(&g->not_written_down, 1);
 }
 
 /*

@@ -116,6 +116,10 @@ void closer__do(struct guard *g, struct job *job)
 		ts.tv_nsec = (long)(job->until_ns - now);
 		nanosleep(&ts, NULL);
 	}
-	if (job->kind == JOB_LOOK && !jobs__push(&g->clerk, job))
+	if (job->kind != JOB_LOOK)
+		return;
+	if (!jobs__push(&g->clerk, job))
 		job->fd = -1;
+	else
+		atomic_fetch_add(&g->not_written_down, 1);
 }

@@ -10,6 +10,7 @@
 
 #include "../user/clock.h"
 #include "crc32c.h"
+#include "lock.h"
 
 static int write_all(int fd, const void *data, size_t len, uint64_t at)
 {
@@ -35,16 +36,17 @@ int journal__begin(struct journal *j, int fd)
 
 	memcpy(h.magic, JOURNAL_MAGIC, sizeof(h.magic));
 	h.crc = crc32c(0, &h, offsetof(struct journal_header, crc));
-	*j = (struct journal){ .fd = fd, .end = sizeof(h), .lock = PTHREAD_MUTEX_INITIALIZER };
+	*j = (struct journal){ .fd = fd, .end = sizeof(h) };
+	urgent_lock__init(&j->lock);
 	return write_all(fd, &h, sizeof(h), 0);
 }
 
 /* A torn tail is cut off first: behind it nothing could be read again. */
 int journal__continue(struct journal *j, int fd, uint64_t seq, uint64_t end)
 {
-	*j = (struct journal){
-		.fd = fd, .seq = seq, .end = end, .lock = PTHREAD_MUTEX_INITIALIZER
-	};
+	*j = (struct journal){ .fd = fd, .seq = seq, .end = end };
+	/* the planter writes down what it does before an open goes on */
+	urgent_lock__init(&j->lock);
 	return ftruncate(fd, (off_t)end) ? -errno : 0;
 }
 

@@ -13,6 +13,16 @@
 #include "guard.h"
 #include "kernel.h"
 
+static int mark(struct guard *g, unsigned int flags, uint64_t mask, int dirfd, const char *name)
+{
+	int err;
+
+	pthread_mutex_lock(&g->marks);
+	err = fanotify_mark(g->fan, flags, mask, dirfd, name) ? -errno : 0;
+	pthread_mutex_unlock(&g->marks);
+	return err;
+}
+
 /* FAN_CLASS_PRE_CONTENT is there since long; whether FAN_PRE_ACCESS is, a mark tells. */
 static int open_group(struct guard *g)
 {
@@ -29,11 +39,9 @@ static int open_group(struct guard *g)
 /* A mark on a directory of our own that is taken away again: does the kernel know the event? */
 static void probe_pre_access(struct guard *g)
 {
-	g->pre_content = !fanotify_mark(g->fan, FAN_MARK_ADD, FAN_PRE_ACCESS | FAN_EVENT_ON_CHILD,
-					g->dirfd, ".");
+	g->pre_content = !mark(g, FAN_MARK_ADD, FAN_PRE_ACCESS | FAN_EVENT_ON_CHILD, g->dirfd, ".");
 	if (g->pre_content)
-		fanotify_mark(g->fan, FAN_MARK_REMOVE, FAN_PRE_ACCESS | FAN_EVENT_ON_CHILD,
-			      g->dirfd, ".");
+		mark(g, FAN_MARK_REMOVE, FAN_PRE_ACCESS | FAN_EVENT_ON_CHILD, g->dirfd, ".");
 	else
 		log_verbose(
 			"no FAN_PRE_ACCESS here: the first write is seen just after it happened");
@@ -56,8 +64,8 @@ static int mark_all(struct guard *g)
 {
 	const uint64_t mask = FAN_OPEN_PERM | FAN_CLOSE_WRITE;
 
-	g->fs_mark = is_own_fs(g) && !fanotify_mark(g->fan, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
-						    mask, g->dirfd, ".");
+	g->fs_mark = is_own_fs(g) &&
+		     !mark(g, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, g->dirfd, ".");
 	return g->fs_mark ? 0 : watch__mark_dir(g, g->dirfd, ".");
 }
 
@@ -65,18 +73,14 @@ int watch__mark_dir(struct guard *g, int dirfd, const char *name)
 {
 	if (g->fs_mark)
 		return 0;
-	if (fanotify_mark(g->fan, FAN_MARK_ADD | FAN_MARK_ONLYDIR | FAN_MARK_DONT_FOLLOW,
-			  FAN_OPEN_PERM | FAN_CLOSE_WRITE | FAN_EVENT_ON_CHILD, dirfd, name))
-		return -errno;
-	return 0;
+	return mark(g, FAN_MARK_ADD | FAN_MARK_ONLYDIR | FAN_MARK_DONT_FOLLOW,
+		    FAN_OPEN_PERM | FAN_CLOSE_WRITE | FAN_EVENT_ON_CHILD, dirfd, name);
 }
 
 int watch__mark_memory_dir(struct guard *g, int dirfd, const char *name)
 {
-	if (fanotify_mark(g->fan, FAN_MARK_ADD | FAN_MARK_ONLYDIR | FAN_MARK_DONT_FOLLOW,
-			  FAN_OPEN | FAN_CLOSE_WRITE | FAN_EVENT_ON_CHILD, dirfd, name))
-		return -errno;
-	return 0;
+	return mark(g, FAN_MARK_ADD | FAN_MARK_ONLYDIR | FAN_MARK_DONT_FOLLOW,
+		    FAN_OPEN | FAN_CLOSE_WRITE | FAN_EVENT_ON_CHILD, dirfd, name);
 }
 
 /*
@@ -86,28 +90,28 @@ int watch__arm(struct guard *g, int dirfd, const char *name, bool ask)
 {
 	const uint64_t mask = (ask && g->pre_content ? FAN_PRE_ACCESS : 0) | FAN_MODIFY;
 
-	return fanotify_mark(g->fan, FAN_MARK_ADD, mask, dirfd, name) ? -errno : 0;
+	return mark(g, FAN_MARK_ADD, mask, dirfd, name);
 }
 
 #define WRITES(g) (((g)->pre_content ? FAN_PRE_ACCESS : 0) | FAN_MODIFY)
 
 void watch__disarm(struct guard *g, int fd)
 {
-	fanotify_mark(g->fan, FAN_MARK_REMOVE, WRITES(g), fd, NULL);
+	mark(g, FAN_MARK_REMOVE, WRITES(g), fd, NULL);
 	if (g->pre_content)
 		watch__quiet(g, fd, false);
 }
 
 void watch__changes(struct guard *g, int fd, bool on)
 {
-	fanotify_mark(g->fan, on ? FAN_MARK_ADD : FAN_MARK_REMOVE, FAN_MODIFY, fd, NULL);
+	mark(g, on ? FAN_MARK_ADD : FAN_MARK_REMOVE, FAN_MODIFY, fd, NULL);
 }
 
 /* Without SURV_MODIFY: the kernel takes it away itself when the file is changed. */
 void watch__quiet(struct guard *g, int fd, bool on)
 {
-	fanotify_mark(g->fan, (on ? FAN_MARK_ADD : FAN_MARK_REMOVE) | FAN_MARK_IGNORED_MASK,
-		      FAN_PRE_ACCESS, fd, NULL);
+	mark(g, (on ? FAN_MARK_ADD : FAN_MARK_REMOVE) | FAN_MARK_IGNORED_MASK, FAN_PRE_ACCESS, fd,
+	     NULL);
 }
 
 /*
@@ -121,11 +125,11 @@ int watch__reopen(struct guard *g, int fd)
 	int rw;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	fanotify_mark(g->fan, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM, fd, NULL);
+	mark(g, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM, fd, NULL);
 	rw = open(path, O_RDWR | O_CLOEXEC);
 	if (rw < 0)
 		rw = -errno;
-	fanotify_mark(g->fan, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM, fd, NULL);
+	mark(g, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM, fd, NULL);
 	return rw;
 }
 

@@ -33,7 +33,7 @@ static int setup(void **state)
 	a->g->fan = p[1];
 	a->g->wake = -1;
 	urgent_lock__init(&a->g->lock);
-	a->g->read_ns = now_ns();
+	a->g->since_ns = now_ns();
 	*state = a;
 	return 0;
 }
@@ -97,7 +97,7 @@ static void test_late(void **state)
 	struct answers *a = *state;
 	int slot = answer__slot(a->g), fd = some_fd();
 
-	a->g->read_ns -= GUARD_ANSWER_NS;
+	a->g->since_ns -= GUARD_ANSWER_NS;
 	answer__pend(a->g, slot, fd, -1, 0, true);
 	answer__sweep(a->g);
 	assert_int_equal(next_answer(a), fd);
@@ -175,7 +175,7 @@ static void test_race(void **state)
 	for (int i = 0; i < 2000; i++) {
 		int slot = answer__slot(a->g), fd = some_fd();
 
-		a->g->read_ns = now_ns() - GUARD_ANSWER_NS + 1000;
+		a->g->since_ns = now_ns() - GUARD_ANSWER_NS + 1000;
 		answer__pend(a->g, slot, fd, -1, 0, true);
 		atomic_store(&r.slot, slot);
 		while (a->g->pending_cnt)
