@@ -71,16 +71,16 @@ bool answer__is_out(struct guard *g, int slot)
 bool answer__job_done(struct guard *g, int slot, uint64_t *waited_ns)
 {
 	struct pending *p = &g->pending[slot];
-	bool given = false;
+	bool waits = !answer__is_out(g, slot);
 
 	if (atomic_load(&g->plants_done) >= p->plants)
-		given = give(g, p);
+		waits = give(g, p);
 	else
 		guard__wake(g);
 	if (waited_ns)
-		*waited_ns = p->waited_ns;
+		*waited_ns = waits && !p->waited_ns ? now_ns() - p->since_ns : p->waited_ns;
 	atomic_store(&p->done, true); /* last: the slot may be another's from here on */
-	return given;
+	return waits;
 }
 
 static bool is_ready(struct guard *g, struct pending *p)

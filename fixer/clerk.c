@@ -62,31 +62,45 @@ static void add_writer(json_t *j, const struct job *job)
 
 /* ---- what the hand did ---- */
 
+/* A hand that was late may be behind the first write, or the close: what was said of these stays. */
+static json_t *describe_made(const struct track *t, const struct job *job)
+{
+	json_t *j;
+
+	if (t->gen != job->gen || t->verdict)
+		return json_pack("{s:I}", "n", (json_int_t)t->n);
+	j = describe(t, job->made, job->first_write ? "being written" : "preallocated");
+	if (job->first_write || job->made == MADE_AT_OPEN)
+		forget(j);
+	return j;
+}
+
+static void add_first_write(struct guard *g, const struct job *job, json_t *j)
+{
+	json_object_set_new(j, "at_first_write", json_string(job->lost));
+	add_extents(j, "at_first_write", 0, &job->extents);
+	add_writer(j, job);
+	if (g->conf.redo)
+		json_object_set_new(j, "redone", json_boolean(!job->err));
+	pthread_mutex_lock(&g->lock);
+	if (g->tracks[job->track].gen == job->gen)
+		g->tracks[job->track].verdict = job->lost;
+	pthread_mutex_unlock(&g->lock);
+}
+
 static void made(struct guard *g, struct job *job)
 {
 	struct track t = track__copy(g, job->track);
-	json_t *j = describe(&t, job->made, job->first_write ? "being written" : "preallocated");
-	bool asked = job->pid > 0 && job->waited_ns;
+	json_t *j = describe_made(&t, job);
 
 	if (!j)
 		return;
-	if (job->first_write || job->made == MADE_AT_OPEN)
-		forget(j);
-	if (asked)
+	if (job->pid > 0 && job->waited_ns)
 		json_object_set_new(j, "waited_ms", json_real((double)job->waited_ns / 1e6));
-	if (job->first_write) {
-		json_object_set_new(j, "at_first_write", json_string(job->lost));
-		add_extents(j, "at_first_write", 0, &job->extents);
-		add_writer(j, job);
-		if (g->conf.redo)
-			json_object_set_new(j, "redone", json_boolean(!job->err));
-		pthread_mutex_lock(&g->lock);
-		if (g->tracks[job->track].gen == job->gen)
-			g->tracks[job->track].verdict = job->lost;
-		pthread_mutex_unlock(&g->lock);
-	} else {
+	if (job->first_write)
+		add_first_write(g, job, j);
+	if (!job->first_write || g->conf.redo)
 		json_object_set_new(j, "in_time", json_boolean(job->in_time));
-	}
 	if (job->err)
 		json_object_set_new(j, "not_preallocated", json_string(strerror(-job->err)));
 	if (job->err && job->err != -EOPNOTSUPP)

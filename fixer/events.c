@@ -98,7 +98,10 @@ static int adopt(struct guard *g, int fd, const struct stat *st, const char *dir
 	return slot;
 }
 
-/* The slot of a file that is about to be opened; one with nothing in it begins anew. */
+/*
+ * The slot of a file that is about to be opened. One with nothing in it begins anew, unless its
+ * writer has just truncated it and this is somebody beside it.
+ */
 static int slot_of(struct guard *g, int fd, const struct stat *st)
 {
 	bool fresh = !st->st_size && !st->st_blocks;
@@ -108,7 +111,9 @@ static int slot_of(struct guard *g, int fd, const struct stat *st)
 	if (!split_path(g, fd, dir, name) || !name_matches(g->conf.match, name))
 		return -1;
 	slot = track__of(g, fd, st);
-	return slot >= 0 && !fresh ? slot : adopt(g, fd, st, dir, name);
+	if (slot >= 0 && (!fresh || (g->tracks[slot].open && g->tracks[slot].handle_crc)))
+		return slot;
+	return adopt(g, fd, st, dir, name);
 }
 
 /*
@@ -134,15 +139,17 @@ static bool opened_match(struct guard *g, const struct fanotify_event_metadata *
 			 const struct stat *st, int pending, uint64_t plants)
 {
 	int slot = slot_of(g, m->fd, st);
+	bool being_written;
 	struct track *t;
 
 	if (slot < 0)
 		return false;
 	t = &g->tracks[slot];
+	being_written = t->open && !t->armed;
 	t->open = true;
 	if (t->made == MADE_BEFORE && !t->touched)
 		t->prealloc_bytes = (uint64_t)st->st_blocks * 512;
-	if (t->armed)
+	if (t->armed || being_written) /* a reader beside a writer begins no new story */
 		return false;
 	arm(g, m->fd, t, false);
 	if (st->st_size || st->st_blocks || !t->prealloc_bytes || pending < 0)
@@ -244,8 +251,11 @@ static void changed(struct guard *g, const struct fanotify_event_metadata *m, co
 	struct track *t = &g->tracks[slot];
 	bool look;
 
-	if (!st->st_size || (t->seems_kept && !seems_kept(t, st)))
+	if (!st->st_size || (t->seems_kept && !seems_kept(t, st))) {
 		begins_anew(t);
+		if (t->asked)
+			watch__arm(g, m->fd, NULL, true);
+	}
 	if (!st->st_size)
 		return; /* the first write is still to come */
 	if (!t->touched)
@@ -263,7 +273,11 @@ static void changed(struct guard *g, const struct fanotify_event_metadata *m, co
 	pthread_mutex_unlock(&g->lock);
 	if (!look)
 		return;
-	watch__changes(g, m->fd, false); /* the writes that follow pay nothing */
+	/* the writes that follow pay nothing; where the space is there nobody needs to be asked either */
+	if (t->seems_kept)
+		watch__disarm(g, m->fd);
+	else
+		watch__changes(g, m->fd, false);
 	queue(g, m, JOB_LOOK, slot, -1);
 }
 
@@ -329,7 +343,10 @@ static void closed_match(struct guard *g, const struct fanotify_event_metadata *
 	if (g->conf.redo) {
 		arm(g, m->fd, t, true); /* the next open may come before the hand */
 	} else {
+		pthread_mutex_lock(&g->lock);
+		t->gen++;
 		t->armed = false;
+		pthread_mutex_unlock(&g->lock);
 		watch__disarm(g, m->fd);
 	}
 }

@@ -273,7 +273,8 @@ int answer__slot(struct guard *g);
 void answer__pend(struct guard *g, int slot, int fd, int track, uint64_t plants, bool has_job);
 bool answer__is_out(struct guard *g, int slot);
 /*
- * By the hand. Whether this gave the answer; it was out already otherwise. *waited_ns (or NULL): how
+ * By the hand. Whether the process waited until here; it goes on now, or when its directories have
+ * been served. False where its answer was out already. *waited_ns (or NULL): how
  * long the process waited at most, see since_ns.
  */
 bool answer__job_done(struct guard *g, int slot, uint64_t *waited_ns);

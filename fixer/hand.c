@@ -8,14 +8,29 @@
 #include "guard.h"
 #include "prealloc.h"
 
-/* An event's descriptor is for reading. `*rw` is the caller's to let go. */
-static int extend(struct guard *g, int fd, uint64_t bytes, int *rw)
+static bool is_closed(struct guard *g, const struct job *job)
 {
-	int own = watch__reopen(g, fd), err;
+	bool closed;
+
+	pthread_mutex_lock(&g->lock);
+	closed = g->tracks[job->track].gen != job->gen;
+	pthread_mutex_unlock(&g->lock);
+	return closed;
+}
+
+/*
+ * An event's descriptor is for reading. `*rw` is the caller's to let go. Where the writer was done
+ * before us nothing stays behind its end: the clerk, who gives back what is too much, was there too.
+ */
+static int extend(struct guard *g, const struct job *job, int *rw)
+{
+	int own = watch__reopen(g, job->fd), err;
 
 	if (own < 0)
 		return own;
-	err = prealloc__keep_size(own, bytes);
+	err = prealloc__keep_size(own, job->size_bytes);
+	if (is_closed(g, job))
+		prealloc__trim(own);
 	*rw = own;
 	return err;
 }
@@ -57,7 +72,7 @@ static void new_file(struct guard *g, struct job *job)
 {
 	int rw = -1;
 
-	job->err = extend(g, job->fd, job->size_bytes, &rw);
+	job->err = extend(g, job, &rw);
 	let_go(g, job, rw);
 	if (job->pending >= 0)
 		job->in_time = answer__job_done(g, job->pending, &job->waited_ns);
@@ -71,12 +86,13 @@ static void first_write(struct guard *g, struct job *job)
 
 	job->err = extents__read(job->fd, &job->extents);
 	job->first_write = true;
-	if (job->pending >= 0) {
-		job->err = extend(g, job->fd, job->size_bytes, &rw);
+	if (g->conf.redo) {
+		job->err = extend(g, job, &rw);
 		if (rw >= 0)
 			track__hold(g, job->track, rw); /* see struct track */
-		job->in_time = answer__job_done(g, job->pending, &job->waited_ns) && !job->err;
 	}
+	if (job->pending >= 0)
+		job->in_time = answer__job_done(g, job->pending, &job->waited_ns) && !job->err;
 	write_down(g, job);
 }
 

@@ -64,7 +64,7 @@ static const char *text_of(const json_t *file, const char *key)
 static void add_finding(json_t *file)
 {
 	const char *first = text_of(file, "at_first_write"), *writer = text_of(file, "writer");
-	bool undone = first && !strncmp(first, "undone", 6), redone;
+	bool undone = first && !strncmp(first, "undone", 6), redone, late;
 	char text[256];
 	int n;
 
@@ -72,6 +72,7 @@ static void add_finding(json_t *file)
 	    (!undone && strcmp(first, "partly there") != 0 && strcmp(first, "not in time") != 0))
 		return;
 	redone = json_is_true(json_object_get(file, "redone"));
+	late = json_is_false(json_object_get(file, "in_time"));
 	n = snprintf(text, sizeof(text), "preallocation %s", first);
 	if (undone && writer && n < (int)sizeof(text))
 		n += snprintf(text + n, sizeof(text) - (size_t)n, " from '%s'%s", writer,
@@ -79,7 +80,8 @@ static void add_finding(json_t *file)
 				      ? ", which wrote by copy_file_range as Rust's fs::copy does"
 				      : "");
 	if (redone && n < (int)sizeof(text))
-		snprintf(text + n, sizeof(text) - (size_t)n, "; made again before the first write");
+		snprintf(text + n, sizeof(text) - (size_t)n, "; made again %s the first write%s",
+			 late ? "beside" : "before", late ? ", which did not wait for it" : "");
 	json_object_set_new(file, "finding", json_string(text));
 }
 

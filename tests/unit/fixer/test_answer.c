@@ -117,7 +117,7 @@ static void test_directories_first(void **state)
 
 	answer__pend(a->g, slot, fd, -1, 1, true);
 	a->g->pending[slot].deadline_ns = UINT64_MAX;
-	assert_false(answer__job_done(a->g, slot, NULL));
+	assert_true(answer__job_done(a->g, slot, NULL)); /* the space is there before the answer */
 	answer__sweep(a->g);
 	assert_int_equal(next_answer(a), -1);
 	atomic_store(&a->g->plants_done, 1);
