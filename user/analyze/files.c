@@ -80,6 +80,7 @@ void replace_path(struct file_table *t, struct inode_entry *i, char *path, bool 
 	free(i->path);
 	i->path = path;
 	i->path_is_hint = is_hint;
+	i->gone = false;
 }
 
 /* A path names one file at a time: the last one to get it. */

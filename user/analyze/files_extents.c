@@ -31,7 +31,7 @@ void note_undone(struct analysis *a, struct inode_entry *i, uint64_t begin_ns, u
 
 void note_gone(struct analysis *a, struct inode_entry *i, uint64_t ns)
 {
-	i->path_is_hint = true;
+	i->path_is_hint = i->gone = true;
 	if (extents__gone(&i->extents, ns))
 		a->tl.no_memory = true;
 }
@@ -49,19 +49,24 @@ static void hint_path(struct file_table *t, struct inode_entry *i, const struct 
 	bool in_dir = ev->dir[0] && ev->dir[0] != '/' && ev->name[0];
 	char *path;
 
-	if ((!i->path[0] || i->path_is_hint) &&
-	    asprintf(&path, "%s%s%s", in_dir ? ev->dir : "", in_dir ? "/" : "", ev->name) >= 0)
-		replace_path(t, i, path, true);
+	if ((i->path[0] && !i->path_is_hint) ||
+	    asprintf(&path, "%s%s%s", in_dir ? ev->dir : "", in_dir ? "/" : "", ev->name) < 0)
+		return;
+	if (i->gone) /* another file has its number now */
+		i->ours = false;
+	i->gone = false;
+	replace_path(t, i, path, true);
 }
 
 void extents_on_span(struct analysis *a, struct inode_entry *i, const struct ev_span *ev)
 {
-	struct dirtier by = dirtier_now(a, ev->h.tid);
+	struct dirtier by;
 
 	if (ev->op == FP_SPAN_EXT4_ALLOC) {
 		if (extents__allocated(&i->extents, ev->h.ts_ns, ev->h.tid, ev->value_lo))
 			a->tl.no_memory = true;
 	} else if (ev->op == FP_SPAN_EXT4_FALLOCATE && ev->value_lo) {
+		by = dirtier_now(a, ev->h.tid);
 		extents__fallocated(&i->extents, ev->h.tid, ev->begin_ns, ev->h.ts_ns);
 		note_made(a, i, ev->begin_ns, ev->h.ts_ns, &by, 0, 0);
 	}
@@ -102,17 +107,22 @@ void extents_on_sized(struct analysis *a, const struct ev_syscall *ev)
 
 void extents_on_point(struct analysis *a, const struct ev_point *p)
 {
-	struct inode_entry *i = inode_of(a->files, p->dev, p->id, false);
+	bool dirty = p->op == FP_POINT_INODE_DIRTY;
+	struct inode_entry *i = NULL;
 	struct dirtier by;
 
+	if (dirty || p->op == FP_POINT_EXT4_TRUNCATE_ALL)
+		i = inode_of(a->files, p->dev, p->id, false);
 	if (!i)
 		return;
+	if (!dirty && p->b)
+		return note_gone(a, i, p->h.ts_ns);
+	if (!vec__cnt(&i->extents.events))
+		return;
 	by = dirtier_now(a, p->h.tid);
-	if (p->op == FP_POINT_INODE_DIRTY)
+	if (dirty)
 		extents__written(&i->extents, p->h.ts_ns, &by, p->a);
-	else if (p->op == FP_POINT_EXT4_TRUNCATE_ALL && p->b)
-		note_gone(a, i, p->h.ts_ns);
-	else if (p->op == FP_POINT_EXT4_TRUNCATE_ALL && p->a && !i->extents.block_bits)
+	else if (p->a && !i->extents.block_bits)
 		note_undone(a, i, p->h.ts_ns, p->h.ts_ns, &by, truncated_how(FP_SYS_OTHER));
 }
 

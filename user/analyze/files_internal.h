@@ -21,6 +21,7 @@ struct inode_entry {
 	uint32_t oflags;
 	uint64_t unsynced_bytes; /* written by targets since its last fsync */
 	bool ours;		 /* a target has had it open */
+	bool gone;		 /* it was deleted, and no other one is known to have its number */
 	bool path_is_hint;	 /* its last names, or those of a file that had its number */
 	struct extents extents;
 	struct inode_entry *next_preallocated;

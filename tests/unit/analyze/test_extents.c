@@ -276,6 +276,35 @@ static void a_deleted_file_is_no_undone_one(void **state)
 	tb__free(b);
 }
 
+/* The number of a deleted file of the VMM is a stranger's next: his name is his own. */
+static void a_number_is_used_again(void **state)
+{
+	struct trace_builder *b = tb__open(NULL, 4);
+	const struct finding_file *x;
+	struct findings *f;
+
+	(void)state;
+	story_begin(b);
+	tb_cpu(b, 2);
+	tb_at(b, 100 * TB_MS);
+	tb_open(b, VMM, 99 * TB_MS, "/mnt/diff-1.bin", O_WRONLY | O_CREAT, MEM_DEV, 99, 20);
+	tb_at(b, 200 * TB_MS);
+	tb_inode_deleted(b, VMM, MEM_DEV, 99, 16);
+	tb_at(b, 300 * TB_MS);
+	tb_extents(b, 51, "postgres", FP_EXTENTS_MADE, FP_SYS_FALLOCATE, MEM_DEV, 99, 16 * MIB,
+		   "wal/large");
+	story_fsync(b, SECOND, 9 * TB_MS, WBT_SLEEP);
+	story_fsync(b, 2 * SECOND, 9 * TB_MS, WBT_SLEEP);
+	f = diagnose(b, "auto");
+	x = file_of(&f->windows[0], 99); /* large, and on the disk of the pause */
+	assert_non_null(x);
+	assert_string_equal(x->path, "wal/large");
+	assert_string_equal(x->preallocated.by, "postgres/51");
+	assert_null(file_of(&f->windows[1], 99));
+	findings__free(f);
+	tb__free(b);
+}
+
 /* A window is asked about later than it was: what came after it is no part of it. */
 static void later_deeds_are_later(void **state)
 {
@@ -375,6 +404,7 @@ int main(void)
 		cmocka_unit_test(made_again_is_kept),
 		cmocka_unit_test(what_fallocate_takes_is_not_the_writers),
 		cmocka_unit_test(a_deleted_file_is_no_undone_one),
+		cmocka_unit_test(a_number_is_used_again),
 		cmocka_unit_test(later_deeds_are_later),
 		cmocka_unit_test(calls_of_targets_tell_of_any_file_system),
 		cmocka_unit_test(others_mind_their_own_business),
