@@ -123,6 +123,7 @@ static struct trace_builder *tell_a_story(void)
 		tb_open(b, 100, tb_now(b), "/mnt/memory.bin", 1, 1, 12, 5);
 		tb_rename(b, 100, "/mnt/a", "/mnt/b", 0);
 		tb_api(b, 100, 4, "PATCH /vm HTTP/1.1");
+		tb_extents(b, 100, "forkd", FP_EXTENTS_MADE, FP_SYS_FALLOCATE, 1, 7, 4096, "d/f");
 		tb_syscall_args(b, 100, FP_SYS_FALLOCATE, tb_now(b), 5, 0, 1, 2, 3);
 		tb_span(b, 100, FP_SPAN_EXT4_SYNC, tb_now(b), 1, 12, 0);
 		tb_exec(b, 100, 100, "renamed");
@@ -276,6 +277,7 @@ static uint64_t use_tail(const void *e)
 	const struct ev_stack *stack = e;
 	const struct ev_path *path = e;
 	const struct ev_api *api = e;
+	const struct ev_extents *extents = e;
 	uint64_t sum = 0;
 
 	switch (stack->h.kind) {
@@ -291,6 +293,8 @@ static uint64_t use_tail(const void *e)
 		return sum + strlen(((const struct ev_task *)e)->comm);
 	case EV_TASK:
 		return sum + strlen(((const struct ev_task_state *)e)->comm);
+	case EV_EXTENTS:
+		return sum + strlen(extents->comm) + strlen(extents->dir) + strlen(extents->name);
 	default:
 		return sum;
 	}

@@ -265,19 +265,26 @@ static void emit_garbage(struct trace_builder *b, struct rng *r)
 {
 	union {
 		struct ev_hdr h;
-		uint64_t words[16];
+		struct ev_extents extents; /* the largest */
+		uint64_t words[sizeof(struct ev_extents) / 8];
 	} e;
 	uint8_t kind = 1 + rnd(r, EV_KIND_END - 1);
 
 	if (!sizes[kind])
 		return;
-	for (int i = 0; i < 16; i++) {
+	for (size_t i = 0; i < sizeof(e) / 8; i++) {
 		uint64_t lo = nasty(r, tb_abs(b, tb_now(b))), hi = nasty(r, 0);
 
 		e.words[i] = rnd(r, 2) ? lo : (lo & 0xffffffff) | hi << 32;
 	}
 	if (kind == EV_OPEN)
 		memset((char *)&e + sizeof(struct ev_open), 0, 16);
+	if (kind == EV_EXTENTS) { /* else the reader drops nearly all of them */
+		e.extents.comm[FP_COMM_LEN - 1] = '\0';
+		e.extents.dir[FP_NAME_LEN - 1] = e.extents.name[FP_NAME_LEN - 1] = '\0';
+		e.extents.block_bits %= 32;
+		e.extents.act = (uint16_t)rnd(r, 4);
+	}
 	e.h.kind = kind;
 	e.h.size = sizes[kind];
 	e.h.tid = FIRST + rnd(r, THREADS + 1);
