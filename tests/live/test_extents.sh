@@ -29,7 +29,7 @@ branch=("$lab/branch" --api-sock "$sock" --root "$mnt" --base "$mnt/base.bin" --
 sweep() { # NAME BRANCH-OPTION...
 	local name=$1
 	shift
-	"$flatpause" sweep -n 3 --gap 100ms -p "$vmm" --pause-from json:.pause_ms -o "$name.fpt" -- \
+	"$flatpause" sweep -n 3 --gap "${GAP:-100ms}" -p "$vmm" --pause-from json:.pause_ms -o "$name.fpt" -- \
 		"${branch[@]}" "$@" >/dev/null 2>&1 && diagnose "$name"
 }
 diagnose() { # NAME
@@ -96,6 +96,45 @@ check "a stranger is named, with his call, though he is no target" text_has fore
 	'memory\.bin was preallocated \(16\.0 MiB by branch/[0-9]+\) and that was undone by O_TRUNC at open by branch/[0-9]+ \((copy_file_range|sendfile|write)\)'
 check "his file has the last names of its path" jq -e 'any(.windows[].files[];
 	.path | test("^snap-[0-9]+/memory.bin$"))' foreign.json
+
+# The guard makes again what the copy's O_TRUNC undoes: what it says of its files, the recording shows
+fixer=${flatpause}-fixer
+export FLATPAUSE_STATE_DIR=$scratch/state
+guard_says() { # the names of the memory files that it kept
+	jq -r '.guards[].files[] | select(.at_first_write == "kept" and .at_close == "kept")
+		| "\(.dir)/\(.name)"' status.json
+}
+shown_as_kept() {
+	local file
+	[ -n "$(guard_says)" ] || { cat status.json guard.log >&2; return 1; }
+	for file in $(guard_says); do
+		jq -e --arg file "/$file" 'any(.windows[].files[]; (.path | endswith($file))
+			and .extents_kept and (.preallocated.by | startswith("flatpause-fixer/"))
+			and .preallocated_bytes == '$memory')' guarded.json >/dev/null || {
+			echo "$file is kept, and not shown so" >&2
+			jq -c '.windows[].files[] | select(.preallocated) | del(.sizes)' guarded.json >&2
+			return 1
+		}
+	done
+}
+rm -rf "$mnt"/snap-*
+"$fixer" guard --size-from 16M "$mnt" >/dev/null 2>guard.log &
+guard=$!
+started+=("$guard")
+wait_until 'grep -q "guarding" guard.log'
+if grep -qs FAN_PRE_ACCESS guard.log state/*.log; then
+	skip "a guarded sweep" "this kernel asks nobody before the first write: FAN_PRE_ACCESS, 6.14 and later"
+else
+	wait_until '[ -e "$mnt/.flatpause/spare" ]'
+	check "a guarded sweep" eval 'GAP=1s sweep guarded --mode diff'
+	"$fixer" status --json >status.json
+	check "what the guard kept is shown as kept, and by whom it was allocated" shown_as_kept
+	check "what it made again behind the copy's O_TRUNC is told as that" jq -e 'any(.windows[].files[];
+		.extents_kept and .undone.how == "O_TRUNC at open" and (.undone.by | startswith("branch/"))
+		and .undone.at_ns < .preallocated.at_ns)' guarded.json
+fi
+kill -INT "$guard"
+wait "$guard"
 
 # ftruncate is no O_TRUNC
 "$flatpause" sweep -n 1 -o ftruncate.fpt --window exec -- sh -c \
