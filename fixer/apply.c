@@ -187,7 +187,7 @@ static int fill_conf(struct fix_conf *conf, const struct apply_cfg *cfg)
 
 static void undo(const struct fix_conf *conf, const char *journal, int fd)
 {
-	int dirfd = open(conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int dirfd = dir__open(conf->dir);
 
 	if (dirfd >= 0) {
 		spare__remove(dirfd, HIDDEN_DIR);
@@ -303,13 +303,15 @@ static int make_memory(const struct fix_conf *conf)
 
 static int prepare(struct fix_conf *conf, struct previous *prev, uint64_t *spare)
 {
-	int dirfd = open(conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+	int dirfd = dir__open(conf->dir), err;
 	char name[NAME_MAX + 1] = "";
 	struct stat st;
 
 	*spare = 0;
 	if (dirfd < 0 || fstat(dirfd, &st))
-		return log_err(-errno, "cannot open %s", conf->dir);
+		return log_err(dirfd < 0 ? dirfd : -errno, "cannot open %s", conf->dir);
+	if (st.st_dev != conf->dev || st.st_ino != conf->ino)
+		return log_err(-ESTALE, "%s is another directory now", conf->dir);
 	*prev = (struct previous){ .mode = 0644, .uid = st.st_uid, .gid = st.st_gid };
 	previous__find(dirfd, conf->match, prev, name);
 	if (!conf->name[0])

@@ -19,7 +19,13 @@
 /* openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), O_CLOEXEC | O_NOFOLLOW added. fd or -errno. */
 int beneath__open(int dirfd, const char *path, int flags, mode_t mode);
 
-/* As above, and only a regular file with one name, owned by `uid`: else -EPERM. */
+/*
+ * A directory by its whole path, with no link anywhere on the way: who may write to a directory of it
+ * could send us anywhere. fd or -errno, -ELOOP.
+ */
+int dir__open(const char *path);
+
+/* As beneath__open(), and only a regular file with one name, owned by `uid`: else -EPERM. */
 int beneath__open_file(int dirfd, const char *path, int flags, uid_t uid);
 
 /* One path component that we are ready to handle: no slash, no control characters, bounded. */

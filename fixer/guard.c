@@ -178,12 +178,10 @@ static int open_dirs(struct guard *g, const struct cover_keep *keep)
 {
 	struct stat st;
 
-	if (keep) /* by its path there is a cover already where another guard was before us */
-		g->dirfd = fcntl(keep->rootfd, F_DUPFD_CLOEXEC, 0);
-	else
-		g->dirfd = open(g->conf.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	/* by its path there is a cover already where another guard was before us */
+	g->dirfd = keep ? fcntl(keep->rootfd, F_DUPFD_CLOEXEC, 0) : dir__open(g->conf.dir);
 	if (g->dirfd < 0 || fstat(g->dirfd, &st))
-		return log_err(-errno, "cannot open %s", g->conf.dir);
+		return log_err(g->dirfd < 0 ? g->dirfd : -errno, "cannot open %s", g->conf.dir);
 	if (st.st_dev != g->conf.dev || st.st_ino != g->conf.ino)
 		return log_err(-ESTALE, "%s is another directory now", g->conf.dir);
 	if (g->conf.mitigation == MITIGATION_FALLOCATE)

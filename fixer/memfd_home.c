@@ -74,9 +74,10 @@ static int open_dir(struct homing *h)
 	const struct fix_conf *c = &h->s.conf;
 	struct stat st;
 
-	h->dirfd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	h->dirfd = dir__open(c->dir);
 	if (h->dirfd < 0 || fstat(h->dirfd, &st))
-		return log_err(-errno, "cannot open %s; the memory of %s is kept", c->dir, h->name);
+		return log_err(h->dirfd < 0 ? h->dirfd : -errno,
+			       "cannot open %s; the memory of %s is kept", c->dir, h->name);
 	if (st.st_dev != c->dev || st.st_ino != c->ino)
 		return log_err(-ESTALE, "%s is another directory now; the memory of %s is kept",
 			       c->dir, h->name);

@@ -33,6 +33,27 @@ struct opening {
 	bool linked;
 };
 
+/* Its absolute path, with no link in it nor in what was given. */
+static int name_dir(const char *given, char dir[PATH_MAX])
+{
+	int fd = dir__open(given), err = 0;
+	char self[40];
+	ssize_t n;
+
+	if (fd == -ELOOP)
+		return log_err(fd, "a symbolic link is on the way to %s; give its real path",
+			       given);
+	if (fd < 0)
+		return log_err(fd, "no directory %s", given);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	n = readlink(self, dir, PATH_MAX - 1);
+	if (n <= 0)
+		err = log_err(n ? -errno : -ENOENT, "no directory %s", given);
+	dir[n > 0 ? n : 0] = '\0';
+	close(fd);
+	return err;
+}
+
 static int split(const char *path, char dir[PATH_MAX], char name[NAME_MAX + 1])
 {
 	const char *slash = strrchr(path, '/');
@@ -42,9 +63,7 @@ static int split(const char *path, char dir[PATH_MAX], char name[NAME_MAX + 1])
 		return log_err(-EINVAL, "'%s' does not end in a file name", path);
 	snprintf(name, NAME_MAX + 1, "%s", slash ? slash + 1 : path);
 	snprintf(part, sizeof(part), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-	if (!realpath(*part ? part : "/", dir))
-		return log_err(-errno, "no directory for %s", path);
-	return 0;
+	return name_dir(*part ? part : "/", dir);
 }
 
 /* One journal for each name: two of the same checksum refuse each other, which is said. */
@@ -120,9 +139,9 @@ static int fill_conf(struct opening *o, const struct memfd_open_cfg *cfg)
 	c->size_bytes = cfg->size_bytes;
 	c->memory_bytes = cfg->memory_bytes;
 	memcpy(c->match, c->name, sizeof(c->match));
-	o->dirfd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	o->dirfd = dir__open(c->dir);
 	if (o->dirfd < 0 || fstat(o->dirfd, &o->dir))
-		return log_err(-errno, "cannot open %s", c->dir);
+		return log_err(o->dirfd < 0 ? o->dirfd : -errno, "cannot open %s", c->dir);
 	c->dev = o->dir.st_dev;
 	c->ino = o->dir.st_ino;
 	if (getrandom(raw, sizeof(raw), 0) != sizeof(raw))

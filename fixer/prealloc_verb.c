@@ -6,12 +6,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../user/cli/params.h"
@@ -59,13 +57,8 @@ static int wanted_bytes(const struct prealloc_cfg *cfg, uint64_t *bytes)
 	return 0;
 }
 
-/* No link on the way: whoever can write to a directory of it could send us anywhere. */
 static int open_parent(struct target *t)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
 	const char *slash = strrchr(t->path, '/');
 	char dir[PATH_MAX];
 	int err;
@@ -78,10 +71,10 @@ static int open_parent(struct target *t)
 	else if ((size_t)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - t->path) + 1, t->path) >=
 		 sizeof(dir))
 		return log_err(-ENAMETOOLONG, "%s", t->path);
-	t->dirfd = (int)syscall(SYS_openat2, AT_FDCWD, dir, &how, sizeof(how));
+	t->dirfd = dir__open(dir);
 	if (t->dirfd >= 0 && !fstat(t->dirfd, &t->dir))
 		return 0;
-	err = -errno;
+	err = t->dirfd < 0 ? t->dirfd : -errno;
 	if (err == -ELOOP)
 		return log_err(err, "a symbolic link is on the way to %s; give its real path",
 			       t->path);

@@ -293,7 +293,7 @@ static int open_places(struct reverting *r)
 	r->tmpfd = c->tmp_dir[0] ? open(c->tmp_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 				 : -1;
 	cover__clear_dead(c->dir); /* of a guard that was killed with its supervisor */
-	r->dirfd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	r->dirfd = dir__open(c->dir);
 	if (r->dirfd >= 0 && !fstat(r->dirfd, &st) && !fstatfs(r->dirfd, &fs))
 		memcpy(&fsid, &fs.f_fsid, sizeof(fsid));
 	if (r->dirfd >= 0 && (fsid != c->fsid || st.st_ino != c->ino)) {
@@ -362,6 +362,11 @@ static int undo_files(struct reverting *r)
 	}
 	if (r->failed >= 1 << 16)
 		return -EBUSY;
+	/* on disk before the journal goes: else a crash brings back what nobody knows of any more */
+	err = r->dirfd < 0 ? 0 : export__sync_dir(r->dirfd);
+	if (err && err != -EINVAL)
+		return log_err(err, "%s cannot be synced; repeat the revert when that is solved",
+			       r->s->conf.dir);
 	recover__sweep(r->s->files, r->tmpfd);
 	if (r->tmpfd >= 0 && rmdir(r->s->conf.tmp_dir) && errno != ENOENT)
 		log_warn("%s was not removed: %s", r->s->conf.tmp_dir, strerror(errno));

@@ -8,7 +8,7 @@ build=(gcc make clang llvm bpftool pkg-config libbpf-dev libelf-dev zlib1g-dev l
 	libiberty-dev uthash-dev)
 lab=(nbdkit libnbd-bin fuse3 e2fsprogs util-linux mount jq)
 check=(libcmocka-dev clang-format chromium libxml2-utils python3-jsonschema qemu-system-x86 busybox-static
-	kmod cpio xz-utils)
+	kmod cpio xz-utils btrfs-progs)
 bench=(libbpf-tools bpftrace time jq)
 
 wanted=()

@@ -14,6 +14,7 @@
 
 #include "../../user/host/read.h"
 #include "../../user/log.h"
+#include "../beneath.h"
 #include "../state.h"
 #include "cover.h"
 
@@ -32,8 +33,10 @@ static int open_places(struct cover_keep *keep, const struct fix_conf *conf)
 {
 	struct stat st;
 
-	keep->rootfd = open(conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (keep->rootfd < 0 || fstat(keep->rootfd, &st))
+	keep->rootfd = dir__open(conf->dir);
+	if (keep->rootfd < 0)
+		return log_err(keep->rootfd, "cannot open %s", conf->dir);
+	if (fstat(keep->rootfd, &st))
 		return log_err(-errno, "cannot open %s", conf->dir);
 	if (st.st_dev != conf->dev || st.st_ino != conf->ino)
 		return log_err(-ESTALE, "%s is another directory now", conf->dir);
@@ -147,13 +150,13 @@ bool cover__is_on(const char *dir)
 
 int cover__check(const char *dir, const char **why)
 {
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), err;
+	int fd = dir__open(dir), err;
 	struct node_key key;
 	struct mounts m;
 
 	*why = "it cannot be read";
 	if (fd < 0)
-		return -errno;
+		return fd;
 	err = node_key__of(fd, NODE_REAL, 0, &key);
 	close(fd);
 	*why = "its file system has no file handles";
