@@ -51,7 +51,7 @@ _Static_assert(sizeof(struct journal_rec) == 32, "on disk");
 struct journal {
 	int fd;
 	uint64_t seq, end; /* of the last record; the offset behind it */
-	int broken;	   /* half a record could not be cut off again: nothing may come behind it */
+	int broken; /* half a record could not be cut off again: nothing may come behind it */
 	pthread_mutex_t lock;
 };
 

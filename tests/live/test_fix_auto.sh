@@ -91,6 +91,14 @@ revert
 # the BRANCH command fails: said, rolled back
 check "a BRANCH that fails is no success" not auto --force -- false
 check "nothing is left of it" nothing_left
+# whoever read what it says leaves behind the first sweep: it ends in order, not in the middle
+timeout 100 "$fixer" auto --apply --dir "$mnt" -n 3 --gap 100ms --window exec -o "$work/out" --force \
+	--mitigations memfd --rounds 1 --try-all --between "rm -rf $mnt/snap-*" -- "${branch[@]}" |
+	sed '/^trace/q' >&2
+status=${PIPESTATUS[0]}
+check "without a reader: a failure that it ends with itself" test "$status" -gt 0 -a "$status" -lt 124
+check "nothing is in force" says "no mitigation is in force" "$fixer" status
+check "nothing is left" nothing_left
 # interrupted in the middle
 "$fixer" auto --apply --dir "$mnt" -n 4 --gap 200ms --window exec -o "$work/out" --force --try-all \
 	-- "${branch[@]}" >&2 &

@@ -12,8 +12,10 @@ memory_of() { readlink "$1"; }
 in_memory() { # DIR: a memory file there that its guard has died for
 	mkdir "$mnt/$1"
 	wait_for 5 is_link "$mnt/$1/memory.bin"
-	cp "$work/a" "$mnt/$1/memory.bin"
+	exec 9<>"$mnt/$1/memory.bin" # open, so that no export begins before the guard dies
+	cat "$work/a" >&9
 	kill -9 "$(guard_pid)"
+	exec 9>&-
 	memory=$(memory_of "$mnt/$1/memory.bin")
 }
 no_state() { [ -z "$(ls "$FLATPAUSE_STATE_DIR")" ] && [ -z "$(find "$mnt" -name '.*.flatpause' -o -type l)" ]; }
@@ -124,6 +126,7 @@ check "nothing is left" nothing_left
 # ---- the journal's own disk is full ----
 
 mkdir "$work/small"
+trap 'umount "$work/small" 2>/dev/null; clean_up' EXIT
 mount -t tmpfs -o size=256k none "$work/small"
 fill() { dd if=/dev/zero of="$work/small/filler" bs=4k status=none 2>/dev/null; }
 state=$FLATPAUSE_STATE_DIR

@@ -136,8 +136,12 @@ kill_revert() {
 }
 
 kill_guard() { # STEP, or nothing: at any time
+	: >"$work/apply.log"
 	"${guard[@]}" --foreground 2>"$work/apply.log" &
-	until [[ $(<"$work/apply.log") == *guarding* ]]; do sleep 0.005; done
+	until [[ $(<"$work/apply.log") == *guarding* ]]; do
+		kill -0 $! 2>/dev/null || { end_daemon; return; } # one that was starting was there first
+		sleep 0.005
+	done
 	: >"$work/armed"
 	if [ -n "$1" ]; then
 		wait_for_step "$1"

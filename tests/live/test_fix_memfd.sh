@@ -27,8 +27,8 @@ warm() { [ "$(anon)" -ge $(($(pool) + size)) ]; }
 is_cold() { ! warm; }
 check "memory for the next file is held warm" wait_for 10 warm
 mkdir "$mnt/snap-warm"
-sleep 0.05
-exec 9>"$mnt/snap-warm/memory.bin" # as long as he is there nothing is touched again
+wait_for 5 is_link "$mnt/snap-warm/memory.bin"
+exec 9<>"$mnt/snap-warm/memory.bin" # or it is touched again for the next
 check "and let go for its writer" wait_for 5 is_cold
 exec 9>&-
 rmdir "$mnt/snap-warm" 2>/dev/null || rm -r "$mnt/snap-warm"
