@@ -41,6 +41,8 @@ if inside sh -c "$small_shm" sh "$work"; then
 		'! inside dd if=/dev/zero of="$mnt/middle/memory.bin" bs=1M count=40 2>"$work/err" && grep -q "No space" "$work/err"'
 	check "what it has written goes to disk" wait_for 10 is_file "$mnt/middle/memory.bin"
 	check "all of it" test "$(stat -c %s "$mnt/middle/memory.bin")" -ge $((20 << 20))
+	wait_for 10 eval '[ "$(state_of middle read_back)" = true ]' # who reads it keeps its blocks
+	sleep 0.2
 	rm -r "$mnt/middle"
 
 	# and the disk too
