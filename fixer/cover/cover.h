@@ -56,7 +56,6 @@ struct cover {
 	struct nodes nodes;
 	struct open_node *open; /* by number */
 	pthread_mutex_t open_locks[COVER_OPEN_LOCKS];
-	struct op_note old[COVER_THREADS_MAX]; /* what the server before us had in hand */
 
 	pthread_mutex_t threads_lock;
 	pthread_cond_t thread_ended;

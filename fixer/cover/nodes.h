@@ -77,7 +77,8 @@ struct node_table {
 	uint32_t resends;     /* the kernel asks again what a dead server has not answered */
 	uint32_t mounted;
 	uint32_t generations, serials;
-	struct op_note notes[COVER_THREADS_MAX];
+	struct op_note notes[COVER_THREADS_MAX];   /* one for each thread that serves */
+	struct op_note carried[COVER_THREADS_MAX]; /* of servers before, until they are asked for */
 	struct open_slot opens[OPENS_MAX];
 	struct node v[NODES_MAX];
 };

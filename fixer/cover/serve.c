@@ -183,7 +183,7 @@ int op__end(struct request *r, int err)
 	return err;
 }
 
-/* What the server that had this request before us has made of it, as far as it came to say. */
+/* What a server that had this request before us has made of it, as far as it came to say. */
 static void recall(struct request *r)
 {
 	uint64_t unique = r->h->unique & ~COVER_UNIQUE_RESEND;
@@ -191,10 +191,11 @@ static void recall(struct request *r)
 	if (unique == r->h->unique)
 		return;
 	for (int i = 0; i < COVER_THREADS_MAX; i++) {
-		const struct op_note *old = &r->c->old[i];
+		struct op_note *old = &r->c->nodes.table->carried[i];
 
 		if (old->state == OP_NONE || old->unique != unique)
 			continue;
+		r->carried = old;
 		r->again = true;
 		r->was_done = old->state == OP_DONE;
 		r->result = old->result;
@@ -218,4 +219,6 @@ void serve__handle(struct cover *c, struct op_note *note, char *buf, size_t len)
 	if (err != ANSWERED)
 		reply(&r, err, NULL, 0);
 	__atomic_store_n(&note->state, OP_NONE, __ATOMIC_RELEASE);
+	if (r.carried)
+		__atomic_store_n(&r.carried->state, OP_NONE, __ATOMIC_RELEASE);
 }

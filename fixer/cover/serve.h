@@ -21,8 +21,9 @@ struct request {
 	bool again;	 /* a killed server may have done it already */
 	bool was_done;	 /* ... and has: with this result */
 	int result;
-	struct op_note *note; /* of the server */
-	void *room;	      /* COVER_WRITE_MAX bytes for what is read */
+	struct op_note *note;	 /* of this thread */
+	struct op_note *carried; /* of a killed server; NULL = it had not begun */
+	void *room;		 /* COVER_WRITE_MAX bytes for what is read */
 };
 
 /* A handler's value where it has answered by itself, or no answer is due; else 0 or -errno. */

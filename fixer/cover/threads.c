@@ -146,13 +146,37 @@ static int init_root(struct cover *c)
 	return nodes__take(&c->nodes, &key, NODE_ROOT, "", &generation) == NODE_ROOT ? 0 : -EIO;
 }
 
+/* A request lower than this one waits no longer, if there is no room: its process was killed. */
+static struct op_note *oldest_carried(struct node_table *t)
+{
+	struct op_note *oldest = &t->carried[0];
+
+	for (int i = 0; i < COVER_THREADS_MAX; i++) {
+		if (t->carried[i].state == OP_NONE)
+			return &t->carried[i];
+		if (t->carried[i].unique < oldest->unique)
+			oldest = &t->carried[i];
+	}
+	return oldest;
+}
+
+/* For as many servers as may be killed before the kernel's question is answered. */
+static void carry_notes(struct node_table *t)
+{
+	for (int i = 0; i < COVER_THREADS_MAX; i++) {
+		if (t->notes[i].state == OP_NONE)
+			continue;
+		*oldest_carried(t) = t->notes[i];
+		__atomic_store_n(&t->notes[i].state, OP_NONE, __ATOMIC_RELEASE);
+	}
+}
+
 static int init_state(struct cover *c)
 {
 	struct node_table *t = c->nodes.table;
 	int err;
 
-	memcpy(c->old, t->notes, sizeof(c->old));
-	memset(t->notes, 0, sizeof(t->notes));
+	carry_notes(t);
 	err = nodes__init(&c->nodes, t);
 	c->open = malloc(NODES_MAX * sizeof(*c->open)); /* touched where it is used */
 	if (err || !c->open)
