@@ -123,7 +123,10 @@ static int start_one(struct cover *c)
 	return err;
 }
 
-/* What another server has read and not answered. */
+/*
+ * What another server has read and not answered. Before we read anything ourselves: the kernel asks
+ * again for all that it has no answer to, and a request that we have in hand would be done twice.
+ */
 static void ask_again(struct cover *c)
 {
 	struct fuse_out_header out = { .len = sizeof(out), .error = COVER_NOTIFY_RESEND };
@@ -203,13 +206,11 @@ int cover__start(struct cover *c, const struct cover_keep *keep, struct guard *g
 	c->nodes.table = keep->table;
 	err = init_state(c);
 	umask(0); /* the writer's own comes with each request */
+	if (!err && keep->table->answered && keep->table->resends)
+		ask_again(c);
 	for (int i = 0; i < IDLE_START && !err; i++)
 		err = start_one(c);
-	if (err)
-		return log_err(err, "cannot serve the cover");
-	if (keep->table->answered && keep->table->resends)
-		ask_again(c);
-	return 0;
+	return err ? log_err(err, "cannot serve the cover") : 0;
 }
 
 static void wake_up(int sig)

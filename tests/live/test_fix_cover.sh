@@ -193,25 +193,35 @@ check "it reaches the disk" wait_for 10 on_disk "$mnt/kill/memory.bin"
 check "whole" same_bytes "$work/a" "$mnt/kill/memory.bin"
 check "status says what happened" says "the server of the cover was killed; another went on" \
 	"$fixer" status
-# again and again, under load
-storm() {
-	for i in $(seq 30); do
-		mkdir "$mnt/storm-$i" && cp "$work/a" "$mnt/storm-$i/memory.bin" || return 1
-	done
+# again and again, under load: nothing is done twice, and nothing left out
+one_round() { # DIR
+	mkdir "$1" && (set -C && cat "$work/small" >"$1/memory.bin") &&
+		mv "$1/memory.bin" "$1/vm.bin" && ln "$1/vm.bin" "$1/second" && rm "$1/second" &&
+		mkdir "$1/sub" && rmdir "$1/sub" && cmp "$work/small" "$1/vm.bin"
 }
-storm &
-storming=$!
+storm() { for i in $(seq 60); do one_round "$mnt/storm-$1-$i" || return 1; done; }
+head -c 300000 "$work/a" >"$work/small"
+pids=()
+for w in 1 2 3; do
+	storm $w &
+	pids+=($!)
+done
 for _ in 1 2 3; do
-	sleep 0.3
+	sleep 0.6
 	kill -9 "$(server)" 2>/dev/null
 done
-check "30 files while servers are killed" wait $storming
-whole=0
-for i in $(seq 30); do
-	wait_for 20 on_disk "$mnt/storm-$i/memory.bin" &&
-		same_bytes "$work/a" "$mnt/storm-$i/memory.bin" && whole=$((whole + 1))
+stormed=0
+for pid in "${pids[@]}"; do
+	wait "$pid" && stormed=$((stormed + 1))
 done
-check "all are whole on disk" equals "$whole" 30
+check "three writers while servers are killed" equals $stormed 3
+all_on_disk() { [ -z "$(real find "$mnt" -name vm.bin -type l)" ]; }
+check "what they wrote reaches the disk" wait_for 30 all_on_disk
+whole=0
+for file in "$mnt"/storm-*/vm.bin; do
+	same_bytes "$work/small" "$file" && whole=$((whole + 1))
+done
+check "180 files, each whole" equals $whole 180
 
 # ---- what is open when the cover goes ----
 exec 6<>"$mnt/kill/left.bin"
