@@ -94,17 +94,30 @@ int export_counters__share(struct export_counters **counters);
 /* A copy of those of process `pid`; -ENOENT where it has none. Not said. */
 int export_counters__of(pid_t pid, struct export_counters *copy);
 
+/* What may be replaced: our link, by what it leads to; else a file, by its inode. */
+struct export_old {
+	const char *target; /* NULL = a file */
+	uint64_t dev, ino;
+};
+
+/*
+ * Puts `tmp` in the place of `name` if that is `old`, which goes; -ENOENT where it is another's file,
+ * at whatever moment that came there, or nothing: it stays as it is. Either way `tmp` is gone.
+ */
+int export__replace(int dirfd, const char *tmp, const char *name, const struct export_old *old);
+
 /*
  * Puts `tmp` in the place of the link `name`, if that still is our link to `target`; syncs the
- * directory. -ENOENT where the link is gone or another's (`tmp` is removed then).
+ * directory. -ENOENT as above.
  */
 int export__commit(int dirfd, const char *tmp, const char *name, const char *target);
 
 /* fsync of a directory that is open by O_PATH. 0 or -errno. */
 int export__sync_dir(int dirfd);
 
-/* Back from export__commit(): the link again in the place of the file. */
-int export__relink(int dirfd, const char *tmp, const char *name, const char *target);
+/* A link to `target` in the place of the file (dev, ino); -ENOENT as above. */
+int export__relink(int dirfd, const char *tmp, const char *name, const char *target, uint64_t dev,
+		   uint64_t ino);
 
 /* Whether `name` in `dirfd` is a link to `target`. */
 bool export__is_link(int dirfd, const char *name, const char *target);

@@ -17,6 +17,8 @@
 #include "guard.h"
 #include "link.h"
 
+#define NAMES_TRIES 8 /* for an owner who moves names as fast as we look */
+
 static bool is_cancelled(void *arg)
 {
 	struct exporter *e = arg;
@@ -34,19 +36,6 @@ static void give_way(void *arg)
 }
 
 /* ---- what is written down ---- */
-
-/* Which inode is about to be renamed: whoever comes behind us knows by it what it finds there. */
-static int record_commit(struct guard *g, const struct held *h, const char *tmp)
-{
-	struct stat st;
-
-	if (fstatat(h->dirfd, tmp, &st, AT_SYMLINK_NOFOLLOW))
-		return -errno;
-	return journal__append(&g->journal, REC_FILE,
-			       json_pack("{s:I, s:s, s:I}", "n", (json_int_t)h->n, "state",
-					 "being renamed", "commit_ino", (json_int_t)st.st_ino),
-			       0);
-}
 
 static void record_durable(struct guard *g, const struct held *h, const struct export_result *r)
 {
@@ -66,30 +55,96 @@ static void record_durable(struct guard *g, const struct held *h, const struct e
 
 /* ---- one file ---- */
 
-/* Hard links to the link: each becomes one to the file. */
-static void give_names(struct guard *g, const struct held *h)
-{
-	int cnt;
+/* A file on its way. */
+struct homing {
+	struct exporter *e;
+	struct held *h;
+	int filefd; /* O_PATH of what has taken the place of the link; -1 = nothing yet */
+	struct export_result r;
+};
 
-	if (h->linkfd < 0 || !link__names(h->linkfd))
-		return;
-	cnt = link__give_all(g->dirfd, h->target, h->dirfd, h->name);
-	if (cnt < 0 || link__names(h->linkfd))
+/*
+ * Hard links to the link: each becomes one to the file. More than once where its owner moves them
+ * meanwhile: a search may miss what is renamed behind it.
+ */
+static int give_names(const struct homing *m)
+{
+	struct guard *g = m->e->g;
+	struct held *h = m->h;
+	int cnt = 1;
+
+	for (int i = 0; i < NAMES_TRIES && h->linkfd >= 0 && link__names(h->linkfd); i++) {
+		cnt = link__give_all(g->dirfd, h->target, m->filefd);
+		if (cnt < 0)
+			return cnt;
+	}
+	if (!cnt)
 		guard__note(
 			g, "%s/%s: another name of its link is not below %s, and leads nowhere now",
 			h->dir, h->name, g->conf.dir);
+	return 0;
+}
+
+/* To where its owner has moved the file since it took the place of the link. */
+static int follow_file(const struct homing *m)
+{
+	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
+	int dirfd = link__where(m->e->g->dirfd, m->filefd, dir, name);
+
+	if (dirfd < 0)
+		return dirfd;
+	held__moved(m->e->g, m->h, dirfd, dir, name);
+	return 0;
+}
+
+/*
+ * The link again, in the place of what cannot be relied on, whatever that is called now; what others
+ * have put under its first name stays. `why` is returned.
+ */
+static int take_back(struct homing *m, int why)
+{
+	struct guard *g = m->e->g;
+	struct held *h = m->h;
+	char tmp[NAME_MAX + 32];
+	struct stat st;
+	int err = -ENOENT;
+
+	for (int i = 0; i < NAMES_TRIES && err == -ENOENT; i++) {
+		if (fstat(m->filefd, &st) || !st.st_nlink)
+			return why; /* removed by its owner: the link's other names, if any, decide */
+		export__tmp_name(tmp, sizeof(tmp), h->name);
+		err = export__relink(h->dirfd, tmp, h->name, h->target, st.st_dev, st.st_ino);
+		if (err == -ENOENT && follow_file(m))
+			break;
+	}
+	if (err) {
+		h->linked = false; /* or it would pass for deleted by its owner, and go */
+		guard__note(g,
+			    "%s/%s: cannot be replaced by its link (%s); what it should be is %s",
+			    h->dir, h->name, strerror(-err), h->target);
+		return why;
+	}
+	pthread_mutex_lock(&g->lock); /* it is another link than before */
+	if (h->linkfd >= 0)
+		close(h->linkfd);
+	h->linkfd = link__open(h->dirfd, h->name);
+	pthread_mutex_unlock(&g->lock);
+	held__remember_link(g, h);
+	return why;
 }
 
 /*
  * Renames, waits for late writers (one may have followed the link before the rename), and takes the
  * rename back where one comes.
  */
-static int commit(struct exporter *e, struct held *h, const char *tmp)
+static int commit(struct homing *m, const char *tmp)
 {
-	int err = record_commit(e->g, h, tmp);
+	struct exporter *e = m->e;
+	struct held *h = m->h;
+	int err;
 
-	if (!err && !lease__commit(&e->lease))
-		err = -ECANCELED;
+	m->filefd = held__announce_commit(&e->g->journal, h->n, h->dirfd, tmp);
+	err = m->filefd < 0 ? m->filefd : lease__commit(&e->lease) ? 0 : -ECANCELED;
 	if (err) {
 		unlinkat(h->dirfd, tmp, 0);
 		return err;
@@ -97,49 +152,33 @@ static int commit(struct exporter *e, struct held *h, const char *tmp)
 	err = export__commit(h->dirfd, tmp, h->name, h->target);
 	if (err)
 		return err;
-	if (!lease__linger(&e->lease, GUARD_LINGER_NS))
-		return 0;
-	err = export__relink(h->dirfd, tmp, h->name, h->target);
-	return err ? err : -ECANCELED;
-}
-
-/* The link again, in the place of what cannot be relied on. */
-static int take_back(struct guard *g, struct held *h, const char *tmp, int why)
-{
-	int err = export__relink(h->dirfd, tmp, h->name, h->target);
-
-	if (!err)
-		return why;
-	h->linked = false; /* or it would pass for deleted by its owner, and go */
-	guard__note(g, "%s/%s: cannot be replaced by its link (%s); what it should be is %s",
-		    h->dir, h->name, strerror(-err), h->target);
-	return why;
+	return lease__linger(&e->lease, GUARD_LINGER_NS) ? take_back(m, -ECANCELED) : 0;
 }
 
 /*
  * The file is durable and at its place; its memory stays until the device has given the same bytes
  * back. Where it gives others, the link comes back and all is done again.
  */
-static int compare(struct exporter *e, struct held *h, const char *tmp,
-		   const struct export_hooks *hooks, struct export_result *r)
+static int compare(struct homing *m, const struct export_hooks *hooks)
 {
-	struct guard *g = e->g;
+	struct guard *g = m->e->g;
+	struct held *h = m->h;
 	int err = 0;
 
-	if (!g->conf.no_readback && !r->read_back)
-		err = export__read_back(e->worker, h->dirfd, h->name, hooks, r);
+	if (!g->conf.no_readback && !m->r.read_back)
+		err = export__read_back(m->e->worker, h->dirfd, h->name, hooks, &m->r);
 	if (err == -ECANCELED && atomic_load(&g->quit))
 		return err; /* both copies stay, and the revert that ended us knows what to do */
 	if (err == -ECANCELED)
-		return take_back(g, h, tmp, err);
+		return take_back(m, err);
 	if (err == -EBADMSG || err == -EIO) {
 		guard__note(g, "%s/%s: the disk does not give back what was written: %s", h->dir,
 			    h->name, strerror(-err));
-		return take_back(g, h, tmp, err);
+		return take_back(m, err);
 	}
 	journal__append(&g->journal, REC_FILE,
 			json_pack("{s:I, s:b, s:f}", "n", (json_int_t)h->n, "read_back",
-				  r->read_back, "verify_ms", (double)r->verify_ns / 1e6),
+				  m->r.read_back, "verify_ms", (double)m->r.verify_ns / 1e6),
 			0);
 	return 0;
 }
@@ -151,10 +190,8 @@ static int after_failure(struct guard *g, int slot, int err)
 
 	if (atomic_load(&g->quit) || !h->linked)
 		return err;
-	if (!held__follow_link(g, h)) {
-		held__deleted(g, slot);
-		return 0;
-	}
+	if (!held__follow_link(g, h))
+		return held__deleted(g, slot);
 	if (err == -ECANCELED || err == -ENOENT) { /* written to, or moved, meanwhile */
 		h->restarts++;
 		h->retry_ns = now_ns() + GUARD_SETTLE_NS;
@@ -171,46 +208,51 @@ static int after_failure(struct guard *g, int slot, int err)
 	return err;
 }
 
-static int copy_and_commit(struct exporter *e, struct held *h, int src)
+static int copy_and_commit(struct homing *m, int src)
 {
+	struct exporter *e = m->e;
+	struct held *h = m->h;
 	const struct export_hooks hooks = {
 		.yield = give_way, .cancelled = is_cancelled, .arg = e, .share = &e->g->export_share
 	};
 	char tmp[NAME_MAX + 32];
-	struct export_result r;
 	int err;
 
 	held__record(e->g, h, "being exported");
 	export__tmp_name(tmp, sizeof(tmp), h->name);
-	err = export__copy(e->worker, src, h->dirfd, tmp, &hooks, &r);
+	err = export__copy(e->worker, src, h->dirfd, tmp, &hooks, &m->r);
 	if (err == -EEXIST) { /* of a guard that died: only we use this name */
 		unlinkat(h->dirfd, tmp, 0);
-		err = export__copy(e->worker, src, h->dirfd, tmp, &hooks, &r);
+		err = export__copy(e->worker, src, h->dirfd, tmp, &hooks, &m->r);
 	}
 	if (!err)
-		err = commit(e, h, tmp);
+		err = commit(m, tmp);
 	if (err)
 		return err;
-	record_durable(e->g, h, &r);
-	return compare(e, h, tmp, &hooks, &r);
+	record_durable(e->g, h, &m->r);
+	return compare(m, &hooks);
 }
 
 static int export_leased(struct exporter *e, int slot, int src)
 {
 	struct held *h = &e->g->held[slot];
+	struct homing m = { .e = e, .h = h, .filefd = -1 };
 	int err = lease__take(&e->lease, src);
 
 	if (err) { /* a writer has it: its close will come */
 		h->retry_ns = now_ns() + GUARD_SETTLE_NS;
 		return err;
 	}
-	err = copy_and_commit(e, h, src);
-	if (err) {
+	err = copy_and_commit(&m, src);
+	if (!err)
+		err = give_names(&m);
+	if (!err &&
+	    held__release(e->g, slot)) /* a writer waits for us: what he writes is not lost */
+		err = take_back(&m, -ECANCELED);
+	if (err)
 		err = after_failure(e->g, slot, err);
-	} else {
-		give_names(e->g, h);
-		held__release(e->g, slot);
-	}
+	if (m.filefd >= 0)
+		close(m.filefd);
 	lease__drop(&e->lease);
 	return err;
 }
@@ -224,10 +266,8 @@ static int export_one(struct exporter *e, int slot)
 	struct stat st;
 	int src, err;
 
-	if (!held__follow_link(g, h)) {
-		held__deleted(g, slot);
-		return 0;
-	}
+	if (!held__follow_link(g, h))
+		return held__deleted(g, slot);
 	held__memory_path(h, path, sizeof(path));
 	src = beneath__open(g->tmpfd, path, O_RDONLY | O_NONBLOCK, 0);
 	if (src < 0)

@@ -97,6 +97,7 @@ struct held {
 	uint64_t retry_ns;
 	uint32_t restarts;
 	bool linked; /* the link stands: before that the slot is the planter's */
+	bool gone;   /* its link was removed; it stays as long as somebody writes to it */
 	bool taken;  /* somebody has it in hand, see held__take() */
 };
 
@@ -368,9 +369,8 @@ void sync_watch__stop(struct guard *g);
 /* ---- plant.c ---- */
 
 void plant__do(struct guard *g, struct job *job);
-/* Into the journal before it is done: a revert after kill -9 knows where to look. */
-int plant__announce(struct guard *g, uint32_t n, int dirfd, const char *dir, const char *name,
-		    uint64_t ino);
+/* For the journal, before it is done: a revert after kill -9 knows where to look. */
+json_t *plant__describe(uint32_t n, int dirfd, const char *dir, const char *name);
 /* Finds the newest file that matches, and what is planted next time. */
 void previous__find(int dirfd, const char *match, struct previous *prev, char *name);
 
@@ -378,17 +378,20 @@ void previous__find(int dirfd, const char *match, struct previous *prev, char *n
 
 /* A name that shall lead into memory. */
 struct link_order {
-	int dirfd;	       /* O_PATH of the snapshot directory */
+	int dirfd;		/* O_PATH of the snapshot directory */
 	const char *dir, *name; /* dir: relative to the guarded one, for people */
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
-	bool over; /* in the place of a file that has the name */
+	bool by_writer; /* made because somebody opens it: his file, whether he writes to it or not */
+	bool over;	/* in the place of the file that has the name, if it is this one */
+	uint64_t over_dev, over_ino;
 };
 
 /*
  * Makes a memory file within the budget, and its link; the file's number in *n. 0; -ENOSPC where it
- * has to go to disk, which is noted then; -EEXIST where the name is taken, -errno, not noted.
+ * has to go to disk, which is noted then; -EEXIST where the name is taken, -ESTALE where `over` is
+ * another file by now, -errno, not noted.
  */
 int link_in__plant(struct guard *g, const struct link_order *o, uint32_t *n);
 
@@ -412,8 +415,8 @@ void exports__lease_broken(struct guard *g, int fd);
 
 /* From the watch thread: the memory file `n` was closed after writing. */
 void held__closed(struct guard *g, uint32_t n);
-/* Removes memory file `n` with its directory below tmpfd. */
-void held__drop_memory(int tmpfd, uint32_t n, const char *name);
+/* Removes memory file `n` with its directory below tmpfd. -EAGAIN where somebody writes to it: it stays. */
+int held__drop_memory(int tmpfd, uint32_t n, const char *name);
 /* Below tmpfd. */
 void held__memory_path(const struct held *h, char *path, size_t size);
 
@@ -422,13 +425,22 @@ bool held__take(struct guard *g, int slot);
 /* The file that has waited longest for its export; -1 = none is due. */
 int held__take_oldest(struct guard *g);
 void held__put_down(struct guard *g, int slot);
-/* Its memory may go: the slot is free again. */
-void held__release(struct guard *g, int slot);
+/* Its memory may go: the slot is free again. -EAGAIN where somebody writes to it: nothing goes. */
+int held__release(struct guard *g, int slot);
 /* The same, and its owner is said to have removed it. */
-void held__deleted(struct guard *g, int slot);
+int held__deleted(struct guard *g, int slot);
 
 /* For a slot that was taken. */
 void held__record(struct guard *g, const struct held *h, const char *state);
+/* By this a later guard tells a link that was moved from one that was removed. */
+void held__remember_link(struct guard *g, const struct held *h);
+/*
+ * Which file is about to be renamed: whoever comes behind us knows by it what it finds there. A
+ * descriptor of it (O_PATH), by which it is known whatever it is called; -errno.
+ */
+int held__announce_commit(struct journal *j, uint32_t n, int dirfd, const char *tmp);
+/* It is in (dirfd, name) now; owns dirfd. */
+void held__moved(struct guard *g, struct held *h, int dirfd, const char *dir, const char *name);
 /* Whether the link is somewhere still; where its owner has moved it, we move with it. */
 bool held__follow_link(struct guard *g, struct held *h);
 /* Counts its memory as what it is now. */

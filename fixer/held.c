@@ -27,14 +27,24 @@ void held__closed(struct guard *g, uint32_t n)
 	pthread_mutex_unlock(&g->lock);
 }
 
-void held__drop_memory(int tmpfd, uint32_t n, const char *name)
+/* Who opens it for writing between the lease and the unlink waits for us, and finds that it is gone. */
+int held__drop_memory(int tmpfd, uint32_t n, const char *name)
 {
 	char path[NAME_MAX + 32];
+	int fd, err;
 
 	snprintf(path, sizeof(path), "%u/%s", n, name);
-	unlinkat(tmpfd, path, 0);
+	fd = beneath__open(tmpfd, path, O_RDONLY | O_NONBLOCK, 0);
+	err = fd == -ENOENT ? 0 : fd < 0 ? fd : lease__try(fd);
+	if (!err && fd >= 0 && unlinkat(tmpfd, path, 0))
+		err = -errno;
+	if (fd >= 0)
+		close(fd);
+	if (err)
+		return err;
 	snprintf(path, sizeof(path), "%u", n);
 	unlinkat(tmpfd, path, AT_REMOVEDIR);
+	return 0;
 }
 
 /* "7/memory.bin": under the name that it was planted with, whatever its link is called now. */
@@ -105,19 +115,23 @@ void held__put_down(struct guard *g, int slot)
 	pthread_mutex_unlock(&g->lock);
 }
 
-void held__release(struct guard *g, int slot)
+int held__release(struct guard *g, int slot)
 {
 	struct held *h = &g->held[slot];
+	int err = held__drop_memory(g->tmpfd, h->n, strrchr(h->target, '/') + 1);
 
-	held__drop_memory(g->tmpfd, h->n, strrchr(h->target, '/') + 1);
+	if (err)
+		return err;
 	pthread_mutex_lock(&g->lock);
 	g->used_bytes -= h->reserved_bytes;
-	close(h->dirfd);
+	if (h->dirfd >= 0)
+		close(h->dirfd);
 	if (h->linkfd >= 0)
 		close(h->linkfd);
 	h->n = 0;
 	h->taken = false;
 	pthread_mutex_unlock(&g->lock);
+	return 0;
 }
 
 /* ---- what is known of it ---- */
@@ -132,22 +146,52 @@ void held__record(struct guard *g, const struct held *h, const char *state)
 	journal__append(&g->journal, REC_FILE, j, 0);
 }
 
-void held__deleted(struct guard *g, int slot)
+int held__deleted(struct guard *g, int slot)
 {
-	held__record(g, &g->held[slot], "deleted by its owner");
-	held__release(g, slot);
+	struct held *h = &g->held[slot];
+	struct held was = *h;
+	int err;
+
+	h->gone = true;
+	h->retry_ns = now_ns() + GUARD_SETTLE_NS;
+	err = held__release(g, slot);
+	if (!err)
+		held__record(g, &was, "deleted by its owner");
+	return err;
 }
 
-bool held__follow_link(struct guard *g, struct held *h)
+void held__remember_link(struct guard *g, const struct held *h)
 {
-	char dir[NAME_MAX + 1], name[NAME_MAX + 1], handle[HANDLE_HEX_MAX];
-	int dirfd;
+	char handle[HANDLE_HEX_MAX];
 
-	if (export__is_link(h->dirfd, h->name, h->target))
-		return true;
-	dirfd = link__find(g->dirfd, h->linkfd, h->target, dir, name);
-	if (dirfd < 0)
-		return h->linkfd >= 0 && link__names(h->linkfd);
+	if (h->linkfd >= 0 && !handle__get(h->linkfd, handle))
+		journal__append(
+			&g->journal, REC_FILE,
+			json_pack("{s:I, s:s}", "n", (json_int_t)h->n, "link_handle", handle), 0);
+}
+
+int held__announce_commit(struct journal *j, uint32_t n, int dirfd, const char *tmp)
+{
+	int fd = beneath__open(dirfd, tmp, O_PATH, 0), err;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	err = fstat(fd, &st) ? -errno
+			     : journal__append(j, REC_FILE,
+					       json_pack("{s:I, s:s, s:I}", "n", (json_int_t)n,
+							 "state", "being renamed", "commit_ino",
+							 (json_int_t)st.st_ino),
+					       0);
+	if (err)
+		close(fd);
+	return err ? err : fd;
+}
+
+void held__moved(struct guard *g, struct held *h, int dirfd, const char *dir, const char *name)
+{
+	char handle[HANDLE_HEX_MAX];
+
 	if (handle__get(dirfd, handle))
 		handle[0] = '\0';
 	journal__append(&g->journal, REC_PLANT,
@@ -155,11 +199,27 @@ bool held__follow_link(struct guard *g, struct held *h)
 				  name, "handle", handle),
 			0);
 	pthread_mutex_lock(&g->lock);
-	close(h->dirfd);
+	if (h->dirfd >= 0)
+		close(h->dirfd);
 	h->dirfd = dirfd;
-	memcpy(h->dir, dir, sizeof(dir));
-	memcpy(h->name, name, sizeof(name));
+	snprintf(h->dir, sizeof(h->dir), "%s", dir);
+	snprintf(h->name, sizeof(h->name), "%s", name);
 	pthread_mutex_unlock(&g->lock);
+}
+
+bool held__follow_link(struct guard *g, struct held *h)
+{
+	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
+	int dirfd;
+
+	if (h->gone)
+		return false;
+	if (export__is_link(h->dirfd, h->name, h->target))
+		return true;
+	dirfd = link__find(g->dirfd, h->linkfd, h->target, dir, name);
+	if (dirfd < 0) /* a search that failed says nothing */
+		return dirfd != -ENOENT || (h->linkfd >= 0 && link__names(h->linkfd));
+	held__moved(g, h, dirfd, dir, name);
 	return true;
 }
 
@@ -188,10 +248,7 @@ void held__look(struct guard *g)
 
 		if (!held__take(g, i))
 			continue;
-		if (held__follow_link(g, h)) {
+		if (held__follow_link(g, h) || held__deleted(g, i))
 			held__put_down(g, i);
-			continue;
-		}
-		held__deleted(g, i);
 	}
 }

@@ -7,6 +7,14 @@
 
 #include "lock.h"
 
+/* SIGIO, which would come else, ends a process. */
+int lease__try(int fd)
+{
+	if (fcntl(fd, F_SETSIG, SIGURG) || fcntl(fd, F_SETLEASE, F_RDLCK))
+		return errno == EBUSY ? -EAGAIN : -errno;
+	return 0;
+}
+
 void lease__init(struct lease *l)
 {
 	*l = (struct lease){ .fd = -1 };

@@ -23,6 +23,12 @@ struct lease {
 	bool broken;
 };
 
+/*
+ * A read lease without more: as long as it stands nobody writes. Its break is told to nobody, it ends
+ * with the descriptor. 0, -EAGAIN where somebody has the file open for writing, -errno.
+ */
+int lease__try(int fd);
+
 void lease__init(struct lease *l);
 /* On `fd`, opened for reading only. 0, -EAGAIN where a writer has the file, -errno. */
 int lease__take(struct lease *l, int fd);

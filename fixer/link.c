@@ -12,6 +12,7 @@
 
 #include "beneath.h"
 #include "export.h"
+#include "lease.h"
 
 struct walk {
 	const char *target;
@@ -41,8 +42,8 @@ static int walk_entry(const struct walk *w, int dirfd, const char *dir, const ch
 	else
 		snprintf(sub, sizeof(sub), "%.120s/%.120s", dir, name);
 	fd = beneath__open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
-	if (fd < 0)
-		return 0;
+	if (fd < 0) /* moved or replaced meanwhile; else it is not known what lies there */
+		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV ? 0 : fd;
 	err = walk_dir(w, fd, sub, depth + 1);
 	close(fd);
 	return err;
@@ -109,15 +110,24 @@ static int take_first(const struct link_name *at, void *arg)
 	return 1;
 }
 
+static bool is_same(int dirfd, const char *name, int fd)
+{
+	struct stat a, b;
+
+	return !fstatat(dirfd, name, &a, AT_SYMLINK_NOFOLLOW) && !fstat(fd, &b) &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 /* The kernel keeps a name for what is open: it follows renames, and is one of several at most. */
-static int ask_kernel(int rootfd, int linkfd, const char *target, struct found *f)
+int link__where(int rootfd, int fd, char dir[NAME_MAX + 1], char name[NAME_MAX + 1])
 {
 	char proc[40], root[PATH_MAX], path[PATH_MAX], *rel, *slash;
 	ssize_t n, len;
+	int dirfd;
 
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", rootfd);
 	len = readlink(proc, root, sizeof(root) - 1);
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", linkfd);
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
 	n = readlink(proc, path, sizeof(path) - 1);
 	if (len <= 0 || n <= 0)
 		return -ENOENT;
@@ -130,14 +140,14 @@ static int ask_kernel(int rootfd, int linkfd, const char *target, struct found *
 		*slash = '\0';
 	if (!name_ok(slash ? slash + 1 : rel) || (slash && strlen(rel) > NAME_MAX))
 		return -ENOENT;
-	snprintf(f->name, NAME_MAX + 1, "%s", slash ? slash + 1 : rel);
-	snprintf(f->dir, NAME_MAX + 1, "%s", slash ? rel : ".");
-	f->dirfd = beneath__open(rootfd, f->dir, O_PATH | O_DIRECTORY, 0);
-	if (f->dirfd < 0)
+	snprintf(name, NAME_MAX + 1, "%s", slash ? slash + 1 : rel);
+	snprintf(dir, NAME_MAX + 1, "%s", slash ? rel : ".");
+	dirfd = beneath__open(rootfd, dir, O_PATH | O_DIRECTORY, 0);
+	if (dirfd < 0)
 		return -ENOENT;
-	if (export__is_link(f->dirfd, f->name, target))
-		return 0;
-	close(f->dirfd);
+	if (is_same(dirfd, name, fd))
+		return dirfd;
+	close(dirfd);
 	return -ENOENT;
 }
 
@@ -145,44 +155,59 @@ int link__find(int rootfd, int linkfd, const char *target, char dir[NAME_MAX + 1
 	       char name[NAME_MAX + 1])
 {
 	struct found f = { .dir = dir, .name = name, .dirfd = -1 };
-	int err;
+	int err = -ENOENT;
 
 	if (linkfd >= 0 && !link__names(linkfd))
 		return -ENOENT;
-	if (linkfd >= 0 && !ask_kernel(rootfd, linkfd, target, &f))
-		return f.dirfd;
+	if (linkfd >= 0)
+		err = link__where(rootfd, linkfd, dir, name);
+	if (err >= 0)
+		return err;
 	err = link__walk(rootfd, target, take_first, &f);
 	return err == 1 ? f.dirfd : err < 0 ? err : -ENOENT;
 }
 
 struct giving {
-	int dirfd;
-	const char *name, *target;
+	int filefd;
+	const char *target;
 	int cnt;
 };
+
+/* By what is open: under its name there may be another's file now. */
+static int link_file(int filefd, int dirfd, const char *name)
+{
+	char proc[40];
+
+	if (!linkat(filefd, "", dirfd, name, AT_EMPTY_PATH))
+		return 0;
+	if (errno != ENOENT && errno != EPERM && errno != EINVAL)
+		return -errno;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", filefd);
+	return linkat(AT_FDCWD, proc, dirfd, name, AT_SYMLINK_FOLLOW) ? -errno : 0;
+}
 
 /* A second name of the link becomes a second name of the file. */
 static int give(const struct link_name *at, void *arg)
 {
 	struct giving *g = arg;
 	char tmp[NAME_MAX + 32];
+	int err;
 
 	export__tmp_name(tmp, sizeof(tmp), at->name);
-	unlinkat(at->dirfd, tmp, 0); /* of one that was killed here */
-	if (linkat(g->dirfd, g->name, at->dirfd, tmp, 0))
-		return -errno;
-	if (!export__is_link(at->dirfd, at->name, g->target) ||
-	    renameat(at->dirfd, tmp, at->dirfd, at->name)) {
-		unlinkat(at->dirfd, tmp, 0);
-		return 0; /* its owner was faster */
-	}
-	g->cnt++;
-	return 0;
+	if (export__is_link(at->dirfd, tmp, g->target) || is_same(at->dirfd, tmp, g->filefd))
+		unlinkat(at->dirfd, tmp, 0); /* of one that was killed here */
+	err = link_file(g->filefd, at->dirfd, tmp);
+	if (!err)
+		err = export__commit(at->dirfd, tmp, at->name, g->target);
+	else
+		return err;
+	g->cnt += !err;
+	return err == -ENOENT ? 0 : err; /* its owner was faster */
 }
 
-int link__give_all(int rootfd, const char *target, int dirfd, const char *name)
+int link__give_all(int rootfd, const char *target, int filefd)
 {
-	struct giving g = { .dirfd = dirfd, .name = name, .target = target };
+	struct giving g = { .filefd = filefd, .target = target };
 	int err = link__walk(rootfd, target, give, &g);
 
 	return err ? err : g.cnt;
@@ -193,6 +218,15 @@ static bool is_later(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec >= b->tv_nsec;
 }
 
+/* What came under `tmp` by an exchange that was cut off, and is neither ours nor expected, goes back. */
+static enum home put_back(int dirfd, const char *name, const char *tmp,
+			  const struct export_old *instead)
+{
+	int err = export__replace(dirfd, tmp, name, instead);
+
+	return err && err != -ENOENT ? HOME_FAILED : HOME_GONE;
+}
+
 /*
  * The rename was done. A writer that had followed the link before it may have gone on in memory
  * while nobody watched: then its bytes are the later ones.
@@ -200,43 +234,59 @@ static bool is_later(const struct timespec *a, const struct timespec *b)
 static enum home settle_renamed(int dirfd, const char *name, const char *tmp, const char *target,
 				const struct stat *file, int memory)
 {
+	const struct export_old old = { .dev = file->st_dev, .ino = file->st_ino };
 	bool swapped = export__is_link(dirfd, tmp, target);
 	struct stat m, t;
+	int err;
 
-	if (!swapped && !fstatat(dirfd, tmp, &t, AT_SYMLINK_NOFOLLOW)) {
-		/* another's file came between check and rename: it goes back, ours was for nothing */
-		if (!renameat2(dirfd, tmp, dirfd, name, RENAME_EXCHANGE))
-			unlinkat(dirfd, tmp, 0);
-		return HOME_GONE;
-	}
-	if (memory < 0 || fstat(memory, &m) || !is_later(&m.st_mtim, &file->st_mtim)) {
+	if (!swapped && !fstatat(dirfd, tmp, &t, AT_SYMLINK_NOFOLLOW))
+		return put_back(dirfd, name, tmp, &old);
+	if (memory < 0 || fstat(memory, &m) ||
+	    (lease__try(memory) != -EAGAIN && !is_later(&m.st_mtim, &file->st_mtim))) {
 		if (swapped)
 			unlinkat(dirfd, tmp, 0);
-		return export__sync_dir(dirfd) ? HOME_GONE : HOME_DURABLE;
+		return export__sync_dir(dirfd) ? HOME_FAILED : HOME_DURABLE;
 	}
 	if (swapped)
-		return renameat(dirfd, tmp, dirfd, name) ? HOME_GONE : HOME_LINKED;
-	return export__relink(dirfd, tmp, name, target) ? HOME_GONE : HOME_LINKED;
+		err = export__replace(dirfd, tmp, name, &old);
+	else
+		err = export__relink(dirfd, tmp, name, target, old.dev, old.ino);
+	return !err ? HOME_LINKED : err == -ENOENT ? HOME_GONE : HOME_FAILED;
 }
 
-enum home home__settle(int dirfd, const char *name, const char *target, uint64_t committed_ino,
-		       int memory)
+/* The link stands: beside it is half a file, what it has replaced, or what nobody expected there. */
+static enum home settle_linked(int dirfd, const char *name, const char *tmp, const char *target,
+			       const struct home_step *step)
 {
+	const struct export_old old = { .target = target };
+	uint64_t ino = step->committed_ino ? step->committed_ino : step->over_ino;
+	struct stat t;
+
+	if (fstatat(dirfd, tmp, &t, AT_SYMLINK_NOFOLLOW))
+		return HOME_LINKED;
+	if (ino && t.st_ino != ino && !export__is_link(dirfd, tmp, target))
+		return put_back(dirfd, name, tmp, &old);
+	unlinkat(dirfd, tmp, 0); /* under a name that only we use */
+	return HOME_LINKED;
+}
+
+enum home home__settle(int dirfd, const char *name, const char *target,
+		       const struct home_step *step, int memory)
+{
+	uint64_t ino = step->committed_ino ? step->committed_ino : step->over_ino;
 	char tmp[NAME_MAX + 32];
 	struct stat st;
 
 	export__tmp_name(tmp, sizeof(tmp), name);
-	if (export__is_link(dirfd, name, target)) {
-		unlinkat(dirfd, tmp, 0); /* half an export, under a name that only we use */
-		return HOME_LINKED;
-	}
-	if (committed_ino && !fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
-	    S_ISREG(st.st_mode) && st.st_ino == committed_ino)
+	if (export__is_link(dirfd, name, target))
+		return settle_linked(dirfd, name, tmp, target, step);
+	if (step->committed_ino && !fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	    S_ISREG(st.st_mode) && st.st_ino == step->committed_ino)
 		return settle_renamed(dirfd, name, tmp, target, &st, memory);
 	if (fstatat(dirfd, tmp, &st, AT_SYMLINK_NOFOLLOW))
 		return HOME_GONE;
 	/* a file under that name which is not the one we were about to rename came out of its place */
-	if (!committed_ino || st.st_ino == committed_ino || export__is_link(dirfd, tmp, target))
+	if (!ino || st.st_ino == ino || export__is_link(dirfd, tmp, target))
 		unlinkat(dirfd, tmp, 0);
 	return HOME_GONE;
 }

@@ -41,22 +41,38 @@ unsigned int link__names(int linkfd);
 int link__find(int rootfd, int linkfd, const char *target, char dir[NAME_MAX + 1],
 	       char name[NAME_MAX + 1]);
 
-/* Gives the other names of the link below rootfd to the file (dirfd, name). How many, or -errno. */
-int link__give_all(int rootfd, const char *target, int dirfd, const char *name);
+/*
+ * The same of what is open as fd, by what the kernel calls it alone: -ENOENT where it has no name, or
+ * none below rootfd.
+ */
+int link__where(int rootfd, int fd, char dir[NAME_MAX + 1], char name[NAME_MAX + 1]);
+
+/*
+ * Gives the other names of the link below rootfd to the file that is open as `filefd` (O_PATH), which
+ * may be called anything now. How many, or -errno.
+ */
+int link__give_all(int rootfd, const char *target, int filefd);
 
 /* What an exporter that was killed has left behind. */
 enum home {
 	HOME_LINKED,  /* the link stands: to be exported, from the beginning */
 	HOME_DURABLE, /* the file is there, whole, and nothing was written to memory since */
 	HOME_GONE,    /* neither: moved, removed, or another's file */
+	HOME_FAILED,  /* the directory cannot be synced: nothing may be said yet */
+};
+
+/* What was about to be done when it was last written down. */
+struct home_step {
+	uint64_t committed_ino; /* the file that takes the place of the link; 0 = none */
+	uint64_t over_ino;	/* the file whose place the link takes; 0 = none */
 };
 
 /*
- * Brings (dirfd, name) into one of these states. `committed_ino` is the inode that was about to be
- * renamed (0 = none), `memory` the memory copy: what was written to it behind the rename is not lost,
- * the link comes back for it.
+ * Brings (dirfd, name) into one of these states. `memory`: the memory copy, by O_RDONLY: what was
+ * written to it behind the rename, or is about to be, is not lost, the link comes back for it. Where
+ * it is durable nobody writes to it until that descriptor is closed.
  */
-enum home home__settle(int dirfd, const char *name, const char *target, uint64_t committed_ino,
-		       int memory);
+enum home home__settle(int dirfd, const char *name, const char *target,
+		       const struct home_step *step, int memory);
 
 #endif

@@ -16,20 +16,6 @@
 #include "guard.h"
 #include "link.h"
 
-int plant__announce(struct guard *g, uint32_t n, int dirfd, const char *dir, const char *name,
-		    uint64_t ino)
-{
-	char handle[HANDLE_HEX_MAX] = "";
-	json_t *j;
-
-	if (handle__get(dirfd, handle))
-		handle[0] = '\0';
-	j = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:I}", "n", (json_int_t)n, "dir", dir, "name",
-		      name, "planted_name", name, "handle", handle, "state", "planted", "ino",
-		      (json_int_t)ino);
-	return journal__append(&g->journal, REC_PLANT, j, 0);
-}
-
 /* A slot and its share of the budget; -1 where the file has to go to disk, with the reason. */
 static int reserve(struct guard *g, uint32_t *n, const char **why)
 {
@@ -109,30 +95,32 @@ static int make_memory_dir(struct guard *g, uint32_t n, const struct link_order 
 	return err;
 }
 
-/* By this a later guard tells a link that was moved from one that was removed. */
-static void remember_link(struct guard *g, const struct held *h)
+static int announce(struct guard *g, uint32_t n, const struct link_order *o)
 {
-	char handle[HANDLE_HEX_MAX];
+	json_t *j = plant__describe(n, o->dirfd, o->dir, o->name);
 
-	if (h->linkfd >= 0 && !handle__get(h->linkfd, handle))
-		journal__append(
-			&g->journal, REC_FILE,
-			json_pack("{s:I, s:s}", "n", (json_int_t)h->n, "link_handle", handle), 0);
+	if (j && o->by_writer)
+		json_object_set_new(j, "made_by_writer", json_true());
+	if (j && o->over)
+		json_object_set_new(j, "over_ino", json_integer((json_int_t)o->over_ino));
+	return journal__append(&g->journal, REC_PLANT, j, 0);
 }
 
 static int make_link(const struct held *h, const struct link_order *o)
 {
 	char tmp[NAME_MAX + 32];
+	int err;
 
 	if (!o->over)
 		return symlinkat(h->target, o->dirfd, o->name) ? -errno : 0;
 	export__tmp_name(tmp, sizeof(tmp), o->name);
-	return export__relink(o->dirfd, tmp, o->name, h->target);
+	err = export__relink(o->dirfd, tmp, o->name, h->target, o->over_dev, o->over_ino);
+	return err == -ENOENT ? -ESTALE : err;
 }
 
 static int announce_and_link(struct guard *g, struct held *h, const struct link_order *o)
 {
-	int err = plant__announce(g, h->n, o->dirfd, o->dir, o->name, 0);
+	int err = announce(g, h->n, o);
 
 	if (!err)
 		err = make_link(h, o);
@@ -144,7 +132,7 @@ static int announce_and_link(struct guard *g, struct held *h, const struct link_
 		return err;
 	}
 	h->linkfd = link__open(o->dirfd, o->name);
-	remember_link(g, h);
+	held__remember_link(g, h);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "beneath.h"
 #include "export.h"
 #include "hold.h"
+#include "lease.h"
 #include "memfd.h"
 
 struct homing {
@@ -160,9 +161,13 @@ static int wait_for_writers(struct homing *h)
 	const struct timespec nap = { .tv_nsec = 20000000 };
 	bool said = false;
 
-	while (fcntl(h->memory, F_SETLEASE, F_RDLCK)) {
-		if (errno != EAGAIN && errno != EBUSY)
-			return log_err(-errno, "no lease on the memory of %s", h->name);
+	for (;;) {
+		int err = lease__try(h->memory);
+
+		if (!err)
+			return 0;
+		if (err != -EAGAIN)
+			return log_err(err, "no lease on the memory of %s", h->name);
 		if (!said)
 			log_info("%s is still being written; waiting for its writer", h->name);
 		said = true;
@@ -170,7 +175,6 @@ static int wait_for_writers(struct homing *h)
 			return log_err(-ETXTBSY, "%s is still being written", h->name);
 		nanosleep(&nap, NULL);
 	}
-	return 0;
 }
 
 static bool lease_broken(void *arg)

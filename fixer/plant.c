@@ -79,11 +79,22 @@ void previous__find(int dirfd, const char *match, struct previous *prev, char *n
 	closedir(d);
 }
 
+json_t *plant__describe(uint32_t n, int dirfd, const char *dir, const char *name)
+{
+	char handle[HANDLE_HEX_MAX] = "";
+
+	if (handle__get(dirfd, handle))
+		handle[0] = '\0';
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s}", "n", (json_int_t)n, "dir", dir, "name",
+			 name, "planted_name", name, "handle", handle, "state", "planted");
+}
+
 static void plant_spare(struct guard *g, int dirfd, const char *dir)
 {
 	uint32_t n = 0, crc = handle__crc(g->hiddenfd, "spare");
 	uint64_t bytes, ino;
 	int slot = -1;
+	json_t *j;
 
 	pthread_mutex_lock(&g->lock);
 	bytes = g->conf.no_plant || !g->conf.name[0] ? 0 : g->spare_bytes;
@@ -104,7 +115,10 @@ static void plant_spare(struct guard *g, int dirfd, const char *dir)
 	pthread_mutex_unlock(&g->lock);
 	if (slot < 0)
 		return;
-	if (!plant__announce(g, n, dirfd, dir, g->conf.name, ino)) {
+	j = plant__describe(n, dirfd, dir, g->conf.name);
+	if (j)
+		json_object_set_new(j, "ino", json_integer((json_int_t)ino));
+	if (!journal__append(&g->journal, REC_PLANT, j, 0)) {
 		watch__arm(g, g->hiddenfd, "spare", true);
 		if (!renameat2(g->hiddenfd, "spare", dirfd, g->conf.name, RENAME_NOREPLACE))
 			return;

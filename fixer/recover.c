@@ -86,46 +86,82 @@ static int open_memory(struct recovered *r, int tmpfd)
 	return 0;
 }
 
-/* Its link is not where it was: moved within the tree, moved out of it, or removed. */
-static void look_elsewhere(json_t *file, int rootfd, struct recovered *r)
+/*
+ * Its link is not where it was: moved within the tree, moved out of it, or removed. A handle that
+ * leads nowhere is no proof: a link that came back for a late writer is another one.
+ */
+static int look_elsewhere(json_t *file, int rootfd, struct recovered *r)
 {
 	const char *handle = text_of(file, "link_handle");
 	int linkfd = *handle && rootfd >= 0 ? handle__open(rootfd, handle, O_NOFOLLOW) : -ESTALE;
-	int dirfd = rootfd < 0 ? -ENOENT
-			       : link__find(rootfd, linkfd < 0 ? -1 : linkfd, r->target, r->dir,
-					    r->name);
+	bool stands = linkfd >= 0 && link__names(linkfd);
+	int dirfd = rootfd < 0
+			    ? -ENOENT
+			    : link__find(rootfd, stands ? linkfd : -1, r->target, r->dir, r->name);
 
-	if (dirfd >= 0) {
-		if (r->dirfd >= 0)
-			close(r->dirfd);
-		r->dirfd = dirfd;
-		r->state = RECOVERED_LINKED;
-	} else if (linkfd >= 0 && link__names(linkfd)) {
-		r->state = RECOVERED_AWAY;
-	}
 	if (linkfd >= 0)
 		close(linkfd);
-}
-
-static bool has_content(const struct recovered *r)
-{
-	struct stat st;
-
-	return r->memory >= 0 && !fstat(r->memory, &st) && st.st_size;
+	if (dirfd < 0 && dirfd != -ENOENT)
+		return dirfd;
+	r->state = stands ? RECOVERED_AWAY : RECOVERED_REMOVED;
+	if (dirfd < 0)
+		return 0;
+	if (r->dirfd >= 0)
+		close(r->dirfd);
+	r->dirfd = dirfd;
+	r->state = RECOVERED_LINKED;
+	return 0;
 }
 
 /* Its exporter may have died before it came to the link's other names. */
 static int give_names(int rootfd, struct recovered *r)
 {
-	int cnt = link__give_all(rootfd, r->target, r->dirfd, r->name);
+	int fd = link__open(r->dirfd, r->name), cnt;
 
+	if (fd < 0)
+		return fd;
+	cnt = link__give_all(rootfd, r->target, fd);
+	close(fd);
 	r->state = RECOVERED_DURABLE;
 	return cnt < 0 ? cnt : 0;
 }
 
-int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, struct recovered *r)
+static enum home settle(json_t *file, struct recovered *r)
+{
+	struct home_step step = { .committed_ino = (uint64_t)int_of(file, "commit_ino") };
+
+	if (!strcmp(text_of(file, "state"), "planted"))
+		step.over_ino = (uint64_t)int_of(file, "over_ino");
+	return home__settle(r->dirfd, r->name, r->target, &step, r->memory);
+}
+
+/* Whether somebody can have written to what is not there any more. */
+static bool had_writer(json_t *file)
+{
+	return int_of(file, "resumed_ns") || json_is_true(json_object_get(file, "made_by_writer"));
+}
+
+static int look(json_t *file, int rootfd, struct recovered *r)
 {
 	enum home home = HOME_GONE;
+
+	r->dirfd = open_snapshot(file, rootfd);
+	if (r->dirfd < 0 && r->dirfd != -ESTALE && r->dirfd != -ENOENT)
+		return r->dirfd;
+	if (r->dirfd >= 0)
+		home = settle(file, r);
+	if (home == HOME_FAILED)
+		return -EIO;
+	if (home == HOME_DURABLE)
+		return give_names(rootfd, r);
+	if (home == HOME_GONE)
+		return look_elsewhere(file, rootfd, r);
+	r->state = RECOVERED_LINKED;
+	return 0;
+}
+
+int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, struct recovered *r)
+{
 	int err = fill(file, tmp_dir, r);
 
 	if (err)
@@ -136,29 +172,16 @@ int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, stru
 	err = open_memory(r, tmpfd);
 	if (err || (r->memory < 0 && !strcmp(text_of(file, "state"), "durable")))
 		return err;
-	r->dirfd = open_snapshot(file, rootfd);
-	if (r->dirfd < 0 && r->dirfd != -ESTALE && r->dirfd != -ENOENT) {
-		err = r->dirfd;
-		r->dirfd = -1;
+	err = look(file, rootfd, r);
+	if (err) {
 		recovered__close(r);
 		return err;
 	}
-	if (r->dirfd >= 0)
-		home = home__settle(r->dirfd, r->name, r->target,
-				    (uint64_t)int_of(file, "commit_ino"), r->memory);
-	if (home == HOME_LINKED)
-		r->state = RECOVERED_LINKED;
-	else if (home == HOME_DURABLE)
-		err = give_names(rootfd, r);
-	else if (home == HOME_GONE && has_content(r))
-		look_elsewhere(file, rootfd, r);
 	if (r->state == RECOVERED_LINKED && r->memory < 0)
-		r->state = int_of(file, "resumed_ns") ? RECOVERED_LOST : RECOVERED_NOTHING;
+		r->state = had_writer(file) ? RECOVERED_LOST : RECOVERED_NOTHING;
 	if (r->state == RECOVERED_LINKED)
 		r->linkfd = link__open(r->dirfd, r->name);
-	if (err)
-		recovered__close(r);
-	return err;
+	return 0;
 }
 
 static void close_one(int *fd)
@@ -187,7 +210,7 @@ static void sweep_dir(int tmpfd, const char *name)
 	}
 	while ((e = readdir(d)))
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			unlinkat(fd, e->d_name, 0);
+			held__drop_memory(tmpfd, (uint32_t)strtoul(name, NULL, 10), e->d_name);
 	closedir(d);
 	unlinkat(tmpfd, name, AT_REMOVEDIR);
 }

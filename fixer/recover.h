@@ -11,9 +11,10 @@
 enum recovered_state {
 	RECOVERED_LINKED,  /* in memory, its link stands: to be exported */
 	RECOVERED_DURABLE, /* on disk and synced, though its exporter died before it said so */
-	RECOVERED_DONE, /* said to be durable before, or removed by its owner: its memory may go */
-	RECOVERED_AWAY, /* in memory, its link is outside the directory: nobody may touch it */
-	RECOVERED_LOST, /* was written, never durable, and its memory is gone */
+	RECOVERED_DONE,	   /* said to be durable before, or to be gone */
+	RECOVERED_REMOVED, /* its owner removed the link: its memory may go when nobody writes to it */
+	RECOVERED_AWAY,	   /* in memory, its link is outside the directory: nobody may touch it */
+	RECOVERED_LOST,	   /* was written, never durable, and its memory is gone */
 	RECOVERED_NOTHING, /* the same, but nobody is known to have written to it */
 };
 

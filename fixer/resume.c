@@ -11,7 +11,6 @@
 
 #include "../user/clock.h"
 #include "../user/log.h"
-#include "beneath.h"
 #include "guard.h"
 #include "recover.h"
 
@@ -35,13 +34,15 @@ static void record_end(struct guard *g, const struct recovered *r, const char *s
 {
 	journal__append(&g->journal, REC_FILE,
 			json_pack("{s:I, s:s}", "n", (json_int_t)r->n, "state", state), 0);
-	if (r->memory >= 0)
-		held__drop_memory(g->tmpfd, r->n, r->memory_name);
 }
 
-/* Its writer may have closed it while nobody watched; the lease will tell whether it has not. */
-static int take_over(struct guard *g, struct recovered *r)
+/*
+ * Its writer may have closed it while nobody watched; the lease will tell whether it has not. In one
+ * that was planted ahead and is empty there has been none yet: his close will be seen.
+ */
+static int take_over(struct guard *g, json_t *file, struct recovered *r)
 {
+	bool his = json_is_true(json_object_get(file, "made_by_writer"));
 	struct stat st;
 	struct held *h = NULL;
 
@@ -52,49 +53,85 @@ static int take_over(struct guard *g, struct recovered *r)
 		return log_err(-ENOSPC, "too many files wait for their export in %s",
 			       g->conf.tmp_dir);
 	*h = (struct held){ .n = r->n, .dirfd = r->dirfd, .linkfd = r->linkfd, .linked = true };
+	h->gone = r->state != RECOVERED_LINKED;
 	memcpy(h->name, r->name, sizeof(h->name));
 	memcpy(h->dir, r->dir, sizeof(h->dir));
 	memcpy(h->target, r->target, sizeof(h->target));
 	r->dirfd = r->linkfd = -1;
+	held__remember_link(g, h);
 	if (!fstat(r->memory, &st)) {
 		h->reserved_bytes = (uint64_t)st.st_blocks * 512;
 		g->used_bytes += h->reserved_bytes;
-		/* nothing in it: its writer is still to come, and its close will be seen */
-		h->closed_ns = st.st_size ? now_ns() : 0;
+		h->closed_ns = st.st_size || his ? now_ns() : 0;
 	}
 	return 0;
+}
+
+/* Nothing goes that somebody writes to: it waits in a slot until he has closed it. */
+static int let_go(struct guard *g, json_t *file, struct recovered *r)
+{
+	int err = held__drop_memory(g->tmpfd, r->n, r->memory_name);
+
+	if (err == -EAGAIN)
+		return take_over(g, file, r);
+	if (!err && r->state == RECOVERED_REMOVED)
+		record_end(g, r, "deleted by its owner");
+	return err;
+}
+
+static int settle(struct guard *g, json_t *file, struct recovered *r)
+{
+	int err = 0;
+
+	switch (r->state) {
+	case RECOVERED_LINKED:
+		return take_over(g, file, r);
+	case RECOVERED_LOST:
+	case RECOVERED_NOTHING:
+		guard__note(g, "LOST: %s/%s was never durable and its memory is gone%s", r->dir,
+			    r->name,
+			    r->state == RECOVERED_LOST ? "" : " (if anything had been written)");
+		unlinkat(r->dirfd, r->name, 0);
+		record_end(g, r, "lost");
+		break;
+	case RECOVERED_AWAY:
+		guard__note(g, "%s/%s: its link was moved out of %s; %s is kept", r->dir, r->name,
+			    g->conf.dir, r->target);
+		break;
+	case RECOVERED_DURABLE:
+		err = held__drop_memory(g->tmpfd, r->n, r->memory_name);
+		if (!err)
+			record_end(g, r, "durable");
+		break;
+	case RECOVERED_REMOVED:
+	case RECOVERED_DONE:
+		err = let_go(g, file, r);
+		break;
+	}
+	return err;
 }
 
 static int resume_one(struct guard *g, json_t *file)
 {
 	char sub[24];
 	struct recovered r;
-	int err = recover__file(file, g->dirfd, g->tmpfd, g->conf.tmp_dir, &r);
+	int err;
 
-	if (err)
-		return err == -EBADMSG ? 0 : log_err(err, "cannot take over %s/%s", r.dir, r.name);
-	if (r.n > g->next_n)
-		g->next_n = r.n;
-	snprintf(sub, sizeof(sub), "%u", r.n);
-	if (r.state == RECOVERED_LINKED) {
-		watch__mark_memory_dir(g, g->tmpfd, sub);
-		err = take_over(g, &r);
-	} else if (r.state == RECOVERED_LOST || r.state == RECOVERED_NOTHING) {
-		guard__note(g, "LOST: %s/%s was never durable and its memory is gone%s", r.dir,
-			    r.name,
-			    r.state == RECOVERED_LOST ? "" : " (if anything had been written)");
-		unlinkat(r.dirfd, r.name, 0);
-		record_end(g, &r, "lost");
-	} else if (r.state == RECOVERED_AWAY) {
-		guard__note(g, "%s/%s: its link was moved out of %s; %s is kept", r.dir, r.name,
-			    g->conf.dir, r.target);
-	} else if (r.state == RECOVERED_DURABLE) {
-		record_end(g, &r, "durable");
-	} else if (faccessat(g->tmpfd, sub, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-		held__drop_memory(g->tmpfd, r.n, r.memory_name);
-	}
-	recovered__close(&r);
-	return err;
+	do {
+		err = recover__file(file, g->dirfd, g->tmpfd, g->conf.tmp_dir, &r);
+		if (err)
+			return err == -EBADMSG
+				       ? 0
+				       : log_err(err, "cannot take over %s/%s", r.dir, r.name);
+		if (r.n > g->next_n)
+			g->next_n = r.n;
+		snprintf(sub, sizeof(sub), "%u", r.n);
+		if (r.state == RECOVERED_LINKED)
+			watch__mark_memory_dir(g, g->tmpfd, sub);
+		err = settle(g, file, &r);
+		recovered__close(&r);
+	} while (err == -EAGAIN); /* a writer came to what was durable: it is not any more */
+	return err ? log_err(err, "cannot take over %s/%s", r.dir, r.name) : 0;
 }
 
 int resume__held(struct guard *g)

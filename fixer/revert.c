@@ -92,9 +92,11 @@ static int lease_when_closed(int fd, const char *what, uint64_t deadline_ns)
 	const struct timespec nap = { .tv_nsec = 20000000 };
 	bool said = false;
 
-	while (fcntl(fd, F_SETLEASE, F_RDLCK)) {
-		if (errno != EAGAIN && errno != EBUSY)
-			return -errno;
+	for (;;) {
+		int err = lease__try(fd);
+
+		if (err != -EAGAIN)
+			return err;
 		if (!said)
 			log_info("%s is still being written; waiting for its writer", what);
 		said = true;
@@ -110,66 +112,101 @@ static bool lease_broken(void *arg)
 	return fcntl(*(int *)arg, F_GETLEASE) != F_RDLCK;
 }
 
-/* Before the rename, so that a revert that is killed behind it is understood by the next. */
-static int record_commit(struct reverting *r, const struct recovered *f, const char *tmp)
+/* The link again, for a writer who had followed it before: elsewhere where the file was moved to. */
+static int take_back(const struct reverting *r, struct recovered *f, int filefd)
 {
+	char tmp[NAME_MAX + 32];
 	struct stat st;
+	int err, dirfd;
 
-	if (fstatat(f->dirfd, tmp, &st, AT_SYMLINK_NOFOLLOW))
-		return -errno;
-	return journal__append(&r->journal, REC_FILE,
-			       json_pack("{s:I, s:s, s:I}", "n", (json_int_t)f->n, "state",
-					 "being renamed", "commit_ino", (json_int_t)st.st_ino),
-			       0);
+	do {
+		if (fstat(filefd, &st) || !st.st_nlink)
+			return -EAGAIN; /* removed by its owner: the next look tells */
+		export__tmp_name(tmp, sizeof(tmp), f->name);
+		err = export__relink(f->dirfd, tmp, f->name, f->target, st.st_dev, st.st_ino);
+		if (err && err != -ENOENT)
+			return err;
+		if (!err)
+			break;
+		dirfd = link__where(r->dirfd, filefd, f->dir, f->name);
+		if (dirfd < 0)
+			return dirfd;
+		close(f->dirfd);
+		f->dirfd = dirfd;
+	} while (now_ns() < r->deadline_ns);
+	if (f->linkfd >= 0)
+		close(f->linkfd);
+	f->linkfd = link__open(f->dirfd, f->name); /* it is another link than before */
+	return err ? err : -ECANCELED;
 }
 
-static int export_now(struct reverting *r, struct recovered *f)
+/* Behind the copy; the journal first, so that a revert that is killed is understood by the next. */
+static int commit(struct reverting *r, struct recovered *f, const char *tmp)
+{
+	int fd = held__announce_commit(&r->journal, f->n, f->dirfd, tmp), err = fd < 0 ? fd : 0;
+
+	if (!err && lease_broken(&f->memory))
+		err = -ECANCELED;
+	if (err)
+		unlinkat(f->dirfd, tmp, 0);
+	else
+		err = export__commit(f->dirfd, tmp, f->name, f->target);
+	if (!err && lease_broken(&f->memory))
+		err = take_back(r, f, fd);
+	if (!err && f->linkfd >= 0 && link__names(f->linkfd))
+		err = link__give_all(r->dirfd, f->target, fd);
+	if (fd >= 0)
+		close(fd);
+	return err < 0 ? err : 0;
+}
+
+static int copy(struct reverting *r, struct recovered *f, const char *tmp)
 {
 	struct export_hooks hooks = { .cancelled = lease_broken, .arg = &f->memory };
 	struct export_result res;
+	int err = export__copy(r->exporter, f->memory, f->dirfd, tmp, &hooks, &res);
+
+	if (err)
+		return err;
+	if (!res.read_back)
+		err = export__read_back(r->exporter, f->dirfd, tmp, &hooks, &res);
+	if (err)
+		unlinkat(f->dirfd, tmp, 0);
+	return err;
+}
+
+/* The lease stays on what came home, until its memory is dropped. */
+static int export_now(struct reverting *r, struct recovered *f)
+{
 	char tmp[NAME_MAX + 32];
 	int err = r->exporter ? 0 : export_worker__start(&r->exporter, &r->counters);
 
 	if (err)
 		return err;
-	export__tmp_name(tmp, sizeof(tmp), f->name);
 	do {
 		err = lease_when_closed(f->memory, f->name, r->deadline_ns);
 		if (err)
 			return err;
-		err = export__copy(r->exporter, f->memory, f->dirfd, tmp, &hooks, &res);
-		if (!err && !res.read_back)
-			err = export__read_back(r->exporter, f->dirfd, tmp, &hooks, &res);
-		if (err == -EBADMSG || err == -ESTALE)
-			unlinkat(f->dirfd, tmp, 0);
+		export__tmp_name(tmp, sizeof(tmp), f->name);
+		err = copy(r, f, tmp);
 		if (!err)
-			err = record_commit(r, f, tmp);
-		if (!err && lease_broken(&f->memory)) {
-			unlinkat(f->dirfd, tmp, 0);
-			err = -ECANCELED;
-		}
-		if (!err)
-			err = export__commit(f->dirfd, tmp, f->name, f->target);
-		if (!err && lease_broken(&f->memory)) { /* it had followed the link before */
-			err = export__relink(f->dirfd, tmp, f->name, f->target);
-			err = err ? err : -ECANCELED;
-		}
-		fcntl(f->memory, F_SETLEASE, F_UNLCK);
+			err = commit(r, f, tmp);
+		if (err)
+			fcntl(f->memory, F_SETLEASE, F_UNLCK);
 	} while (err == -ECANCELED);
 	if (!err)
 		r->exported++;
-	if (!err && f->linkfd >= 0 && link__names(f->linkfd))
-		err = link__give_all(r->dirfd, f->target, f->dirfd, f->name);
-	return err < 0 ? err : 0;
+	return err;
 }
 
-/* What we put there ourselves, and no writer came. */
+/* What we put there ourselves, ahead of a writer, and none came. */
 static bool was_never_written(const struct recovered *f, json_t *file)
 {
 	struct stat st;
 
-	return !int_of(file, "resumed_ns") && !fstat(f->memory, &st) && !st.st_size &&
-	       !fcntl(f->memory, F_SETLEASE, F_RDLCK);
+	return !int_of(file, "resumed_ns") &&
+	       !json_is_true(json_object_get(file, "made_by_writer")) && !fstat(f->memory, &st) &&
+	       !st.st_size && !lease__try(f->memory);
 }
 
 static int bring_home(struct reverting *r, json_t *file, struct recovered *f)
@@ -185,7 +222,8 @@ static int bring_home(struct reverting *r, json_t *file, struct recovered *f)
 			       f->dir, f->name);
 	}
 	err = export_now(r, f);
-	if (err == -ENOENT) /* its owner took the link away, or moved it: the next look tells */
+	if (err == -ENOENT ||
+	    err == -EAGAIN) /* its owner took the link away, or moved it: the next look tells */
 		return -EAGAIN;
 	return err ? log_err(err,
 			     "%s/%s stays in memory at %s; repeat the revert when that is "
@@ -215,34 +253,44 @@ static int revert_recovered(struct reverting *r, json_t *file, struct recovered 
 			"to where they belong, remove that file and repeat the revert",
 			f->dir, f->name, r->s->conf.dir, f->target);
 	case RECOVERED_DURABLE:
+	case RECOVERED_REMOVED:
 	case RECOVERED_DONE:
 		break;
 	}
 	return 0;
 }
 
+/* -EAGAIN where what is there has changed meanwhile, or somebody writes to what may go. */
+static int revert_once(struct reverting *r, json_t *file, struct recovered *f)
+{
+	int err = recover__file(file, r->dirfd, r->tmpfd, r->s->conf.tmp_dir, f);
+
+	if (err) /* a record that makes no sense speaks of nothing */
+		return err == -EBADMSG ? 0 : log_err(err, "cannot open %s/%s", f->dir, f->name);
+	err = revert_recovered(r, file, f);
+	if (!err && r->tmpfd >= 0)
+		err = held__drop_memory(r->tmpfd, f->n, f->memory_name);
+	recovered__close(f);
+	return err;
+}
+
 static void revert_memory(struct reverting *r, json_t *file)
 {
+	const struct timespec nap = { .tv_nsec = 20000000 };
 	struct recovered f;
 	int err;
 
-	do {
-		err = recover__file(file, r->dirfd, r->tmpfd, r->s->conf.tmp_dir, &f);
-		if (err == -EBADMSG)
-			return;
-		if (err) {
-			log_err(err, "cannot open %s/%s", f.dir, f.name);
-		} else {
-			err = revert_recovered(r, file, &f);
-			recovered__close(&f);
-		}
-	} while (err == -EAGAIN);
+	while ((err = revert_once(r, file, &f)) == -EAGAIN && now_ns() < r->deadline_ns)
+		nanosleep(&nap, NULL);
+	if (err == -EAGAIN)
+		log_err(-ETXTBSY,
+			"%s/%s: somebody still writes to its memory, at %s; repeat the "
+			"revert when that is over",
+			f.dir, f.name, f.target);
 	if (err == -ENODATA)
 		r->failed++;
 	else if (err)
 		r->failed += 1 << 16; /* still there: the journal must stay */
-	else if (r->tmpfd >= 0)
-		held__drop_memory(r->tmpfd, f.n, f.memory_name);
 }
 
 static int open_spare_dir(struct reverting *r, json_t *file)
@@ -315,7 +363,7 @@ static int check_places(const struct reverting *r)
 		char path[NAME_MAX + 32];
 
 		snprintf(path, sizeof(path), "%u/%s", (uint32_t)int_of(file, "n"),
-			 text_of(file, "name"));
+			 text_of(file, "planted_name"));
 		if (!faccessat(r->tmpfd, path, F_OK, AT_SYMLINK_NOFOLLOW))
 			return log_err(-ENODEV,
 				       "%s is not mounted, and %s holds what belongs there; mount "

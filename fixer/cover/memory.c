@@ -74,10 +74,11 @@ static int plant(struct cover *c, struct link_order *o)
 
 	dir_text(c, o->dirfd, dir);
 	o->dir = dir;
+	o->by_writer = true;
 	err = link_in__plant(c->g, o, &n);
 	if (!err)
 		memory__expect(c);
-	else if (err != -ENOSPC && err != -EEXIST)
+	else if (err != -ENOSPC && err != -EEXIST && err != -ESTALE)
 		guard__note(c->g, "%s/%s goes to disk: %s", dir, o->name, strerror(-err));
 	return err;
 }
@@ -164,6 +165,8 @@ int memory__replace(struct request *r, uint64_t id)
 	o.mode = st.st_mode & (r->h->uid ? 01777 : 07777);
 	o.uid = st.st_uid;
 	o.gid = st.st_gid;
+	o.over_dev = node.dev;
+	o.over_ino = node.ino;
 	if (!err)
 		err = plant(c, &o);
 	if (!err)

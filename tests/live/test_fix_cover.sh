@@ -193,6 +193,17 @@ check "it reaches the disk" wait_for 10 on_disk "$mnt/kill/memory.bin"
 check "whole" same_bytes "$work/a" "$mnt/kill/memory.bin"
 check "status says what happened" says "the server of the cover was killed; another went on" \
 	"$fixer" status
+# an empty file has a writer too
+second=$(server)
+exec 9>"$mnt/kill/memory.bin"
+mv "$mnt/kill/memory.bin" "$mnt/kill/renamed.bin"
+kill -9 "$second"
+restarted() { local pid; pid=$(server); [ "$pid" != "$second" ] && alive "$pid"; }
+wait_for 10 restarted
+check "renamed while it was empty, its server killed: written" eval 'cat "$work/a" >&9'
+exec 9>&-
+check "it reaches the disk" wait_for 10 on_disk "$mnt/kill/renamed.bin"
+check "whole" same_bytes "$work/a" "$mnt/kill/renamed.bin"
 # again and again, under load: nothing is done twice, and nothing left out
 one_round() { # DIR
 	mkdir "$1" && (set -C && cat "$work/small" >"$1/memory.bin") &&
@@ -252,6 +263,14 @@ exec 9>&-
 check "revert clears it away" revert
 check "the file is whole" cmp -n $size "$work/a" "$mnt/all/memory.bin"
 check "to the last byte" equals "$(tail -c 6 "$mnt/all/memory.bin")" after
+check "nothing is left" nothing_left
+cover
+mkdir "$mnt/empty"
+touch "$mnt/empty/memory.bin"
+kill_all
+wait_for 5 dead
+check "revert over an empty file" revert
+check "it is there: its user made it" is_file "$mnt/empty/memory.bin"
 check "nothing is left" nothing_left
 cover
 kill_all

@@ -477,10 +477,81 @@ static void commit_and_back(void **state)
 	assert_int_equal(fstatat(rootfd, "l", &st, AT_SYMLINK_NOFOLLOW), 0);
 	assert_true(S_ISREG(st.st_mode));
 	assert_int_equal(faccessat(rootfd, "l2", F_OK, AT_SYMLINK_NOFOLLOW), -1);
-	assert_int_equal(export__relink(rootfd, "l2", "l", "/our/target"), 0);
+	assert_int_equal(export__relink(rootfd, "l2", "l", "/our/target", st.st_dev, st.st_ino + 1),
+			 -ENOENT);
+	assert_int_equal(faccessat(rootfd, "l2", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+	assert_int_equal(export__relink(rootfd, "l2", "l", "/our/target", st.st_dev, st.st_ino), 0);
 	assert_true(export__is_link(rootfd, "l", "/our/target"));
 	assert_false(export__is_link(rootfd, "l", "/our/other"));
 	close(src);
+}
+
+#define MOVED_FILES 3000
+
+/* Moves files onto "busy"; each has a second name, so that no number comes twice. */
+struct mover {
+	ino_t replaced[MOVED_FILES]; /* by somebody else, before the next one came; 0 = was not */
+	atomic_bool done;
+};
+
+static void make_files(void)
+{
+	char kept[16], name[16];
+
+	for (int i = 0; i < MOVED_FILES; i++) {
+		snprintf(kept, sizeof(kept), "kept-%d", i);
+		snprintf(name, sizeof(name), "new-%d", i);
+		close(openat(rootfd, kept, O_CREAT | O_EXCL | O_RDWR, 0600));
+		assert_int_equal(linkat(rootfd, kept, rootfd, name, 0), 0);
+	}
+}
+
+static void *move_files(void *arg)
+{
+	struct mover *m = arg;
+	char kept[16], name[16];
+	struct stat st;
+
+	for (int i = 0; i < MOVED_FILES; i++) {
+		snprintf(name, sizeof(name), "new-%d", i);
+		renameat(rootfd, name, rootfd, "busy");
+		snprintf(kept, sizeof(kept), "kept-%d", i);
+		if (!fstatat(rootfd, kept, &st, 0) && st.st_nlink == 1)
+			m->replaced[i] = st.st_ino;
+	}
+	atomic_store(&m->done, true);
+	return NULL;
+}
+
+/* A link takes the place of the one file that was meant, whatever others move there meanwhile. */
+static void only_what_was_meant_is_replaced(void **state)
+{
+	static struct mover m;
+	static ino_t meant[MOVED_FILES];
+	int cnt = 0, lost = 0;
+	pthread_t thread;
+	struct stat st;
+
+	(void)state;
+	make_files();
+	assert_int_equal(pthread_create(&thread, NULL, move_files, &m), 0);
+	while (!atomic_load(&m.done)) {
+		if (fstatat(rootfd, "busy", &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+			continue;
+		if (!export__relink(rootfd, "busy2", "busy", "/our/target", st.st_dev, st.st_ino))
+			meant[cnt++] = st.st_ino;
+	}
+	pthread_join(thread, NULL);
+	for (int i = 0; i < MOVED_FILES; i++) {
+		bool is_meant = !m.replaced[i];
+
+		for (int k = 0; !is_meant && k < cnt; k++)
+			is_meant = meant[k] == m.replaced[i];
+		lost += !is_meant;
+	}
+	assert_int_equal(lost, 0);
+	assert_true(cnt > 0);
+	assert_int_equal(faccessat(rootfd, "busy2", F_OK, AT_SYMLINK_NOFOLLOW), -1);
 }
 
 int main(void)
@@ -501,6 +572,7 @@ int main(void)
 		cmocka_unit_test(sizes_that_cannot_be),
 		cmocka_unit_test(memory_is_capped),
 		cmocka_unit_test(counters_are_seen_from_outside),
+		cmocka_unit_test(only_what_was_meant_is_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* Memory files in the hands of several workers: the oldest first, and each in one hand only. */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "fixer/guard.h"
@@ -107,9 +111,40 @@ static void each_in_one_hand(void **state)
 		assert_int_equal(atomic_load(&c.taken[i]), 1);
 }
 
+/* Whatever was found out about its link: who has it open for writing loses nothing. */
+static void nothing_goes_that_is_written_to(void **state)
+{
+	char dir[] = "/dev/shm/test-held.XXXXXX";
+	struct guard *g = *state;
+	struct held *h = &g->held[4];
+	int fd;
+
+	assert_non_null(mkdtemp(dir));
+	g->tmpfd = open(dir, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(mkdirat(g->tmpfd, "5", 0700), 0);
+	fd = openat(g->tmpfd, "5/m", O_CREAT | O_RDWR, 0600);
+	hold(g, 4, 5);
+	h->dirfd = h->linkfd = -1;
+	strcpy(h->target, "/memory/5/m");
+	g->journal.fd = open("/dev/null", O_RDWR);
+	assert_true(held__take(g, 4));
+	assert_int_equal(held__deleted(g, 4), -EAGAIN);
+	assert_int_equal(h->n, 5);
+	assert_int_equal(faccessat(g->tmpfd, "5/m", F_OK, 0), 0);
+	assert_false(held__follow_link(g, h)); /* it is not looked for again */
+	close(fd);
+	assert_int_equal(held__deleted(g, 4), 0);
+	assert_int_equal(h->n, 0);
+	assert_int_equal(faccessat(g->tmpfd, "5", F_OK, 0), -1);
+	close(g->journal.fd);
+	close(g->tmpfd);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(nothing_goes_that_is_written_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_oldest_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(only_what_is_due, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(each_in_one_hand, set_up, tear_down),

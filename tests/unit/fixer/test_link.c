@@ -21,16 +21,23 @@
 #define TMP    ".m.flatpause"
 
 static char root[32];
-static int rootfd, memory;
+static int rootfd, memory, memory_rw;
 
 static int set_up(void **state)
 {
+	char path[40];
+	int fd;
+
 	(void)state;
 	strcpy(root, "/var/tmp/test-link.XXXXXX");
 	if (!mkdtemp(root))
 		return -1;
 	rootfd = open(root, O_RDONLY | O_DIRECTORY);
-	memory = memfd_create("m", 0);
+	fd = memfd_create("m", 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	memory = open(path, O_RDONLY);
+	memory_rw = open(path, O_RDWR); /* a writer as leases know one; the first is none */
+	close(fd);
 	return rootfd < 0 || memory < 0;
 }
 
@@ -41,6 +48,8 @@ static int tear_down(void **state)
 	(void)state;
 	close(rootfd);
 	close(memory);
+	if (memory_rw >= 0)
+		close(memory_rw);
 	snprintf(command, sizeof(command), "rm -rf %s", root);
 	return system(command);
 }
@@ -59,11 +68,36 @@ static uint64_t file(const char *name, const char *text, time_t at)
 	return st.st_ino;
 }
 
+/* By a writer who has closed it. */
 static void memory_changed(time_t at)
 {
 	const struct timespec times[2] = { { .tv_sec = at }, { .tv_sec = at } };
 
 	assert_int_equal(futimens(memory, times), 0);
+	close(memory_rw);
+	memory_rw = -1;
+}
+
+static enum home settle(uint64_t committed_ino)
+{
+	const struct home_step step = { .committed_ino = committed_ino };
+
+	return home__settle(rootfd, "m", TARGET, &step, memory);
+}
+
+static enum home settle_over(uint64_t over_ino)
+{
+	const struct home_step step = { .over_ino = over_ino };
+
+	return home__settle(rootfd, "m", TARGET, &step, memory);
+}
+
+static uint64_t ino_of(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(rootfd, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return st.st_ino;
 }
 
 static void link_at(const char *name)
@@ -81,7 +115,7 @@ static void killed_while_it_copied(void **state)
 	(void)state;
 	link_at("m");
 	file(TMP, "half", 50);
-	assert_int_equal(home__settle(rootfd, "m", TARGET, 0, memory), HOME_LINKED);
+	assert_int_equal(settle(0), HOME_LINKED);
 	assert_true(export__is_link(rootfd, "m", TARGET));
 	assert_false(is_there(TMP));
 }
@@ -93,10 +127,10 @@ static void killed_behind_the_rename(void **state)
 	(void)state;
 	link_at(TMP);
 	memory_changed(40);
-	assert_int_equal(home__settle(rootfd, "m", TARGET, ino, memory), HOME_DURABLE);
+	assert_int_equal(settle(ino), HOME_DURABLE);
 	assert_false(is_there(TMP));
 	/* and again: whoever settles may be killed too */
-	assert_int_equal(home__settle(rootfd, "m", TARGET, ino, memory), HOME_DURABLE);
+	assert_int_equal(settle(ino), HOME_DURABLE);
 }
 
 static void written_to_behind_the_rename(void **state)
@@ -106,7 +140,7 @@ static void written_to_behind_the_rename(void **state)
 	(void)state;
 	link_at(TMP);
 	memory_changed(60);
-	assert_int_equal(home__settle(rootfd, "m", TARGET, ino, memory), HOME_LINKED);
+	assert_int_equal(settle(ino), HOME_LINKED);
 	assert_true(export__is_link(rootfd, "m", TARGET));
 	assert_false(is_there(TMP));
 }
@@ -117,7 +151,7 @@ static void the_same_without_the_other_name(void **state)
 
 	(void)state;
 	memory_changed(60);
-	assert_int_equal(home__settle(rootfd, "m", TARGET, ino, memory), HOME_LINKED);
+	assert_int_equal(settle(ino), HOME_LINKED);
 	assert_true(export__is_link(rootfd, "m", TARGET));
 }
 
@@ -128,9 +162,51 @@ static void anothers_file_came_between(void **state)
 
 	(void)state;
 	memory_changed(40);
-	assert_int_equal(home__settle(rootfd, "m", TARGET, ino, memory), HOME_GONE);
+	assert_int_equal(settle(ino), HOME_GONE);
 	assert_int_equal(fstatat(rootfd, "m", &st, AT_SYMLINK_NOFOLLOW), 0);
 	assert_int_equal(st.st_ino, theirs);
+	assert_false(is_there(TMP));
+}
+
+/* Nothing was written yet; but somebody has it open, and nobody is left who would see him write. */
+static void a_writer_is_at_it_behind_the_rename(void **state)
+{
+	uint64_t ino = file("m", "whole", 50);
+	const struct timespec times[2] = { { .tv_sec = 40 }, { .tv_sec = 40 } };
+
+	(void)state;
+	assert_int_equal(futimens(memory, times), 0);
+	assert_int_equal(settle(ino), HOME_LINKED);
+	assert_true(export__is_link(rootfd, "m", TARGET));
+}
+
+/* Killed between the exchange and the look at what came out. */
+static void anothers_file_came_out_when_the_link_came_back(void **state)
+{
+	uint64_t theirs = file(TMP, "theirs", 50);
+
+	(void)state;
+	link_at("m");
+	assert_int_equal(settle(theirs + 1), HOME_GONE);
+	assert_int_equal(ino_of("m"), theirs);
+	assert_false(is_there(TMP));
+}
+
+static void the_link_takes_the_place_of_a_file(void **state)
+{
+	uint64_t old = file(TMP, "old", 50), theirs;
+
+	(void)state;
+	link_at("m");
+	assert_int_equal(settle_over(old), HOME_LINKED);
+	assert_false(is_there(TMP));
+	theirs = file(TMP, "theirs", 50);
+	assert_int_equal(settle_over(theirs + 1), HOME_GONE);
+	assert_int_equal(ino_of("m"), theirs);
+	/* not there yet */
+	link_at(TMP);
+	assert_int_equal(settle_over(theirs), HOME_GONE);
+	assert_int_equal(ino_of("m"), theirs);
 	assert_false(is_there(TMP));
 }
 
@@ -141,7 +217,7 @@ static void anothers_file_in_its_place(void **state)
 
 	(void)state;
 	link_at(TMP);
-	assert_int_equal(home__settle(rootfd, "m", TARGET, 0, memory), HOME_GONE);
+	assert_int_equal(settle(0), HOME_GONE);
 	assert_int_equal(fstatat(rootfd, "m", &st, AT_SYMLINK_NOFOLLOW), 0);
 	assert_int_equal(st.st_ino, theirs);
 	assert_false(is_there(TMP));
@@ -179,21 +255,60 @@ static void is_found_where_it_was_moved_to(void **state)
 static void every_name_gets_the_file(void **state)
 {
 	uint64_t ino = file("m", "whole", 50);
-	struct stat st;
+	int fd = openat(rootfd, "m", O_PATH);
 
 	(void)state;
 	assert_int_equal(mkdirat(rootfd, "a", 0700), 0);
 	link_at("a/x");
 	assert_int_equal(linkat(rootfd, "a/x", rootfd, "y", 0), 0);
 	assert_int_equal(symlinkat("/our/memory/2/m", rootfd, "z"), 0);
-	file(".y.flatpause", "left by one that was killed", 50);
-	assert_int_equal(link__give_all(rootfd, TARGET, rootfd, "m"), 2);
-	assert_int_equal(fstatat(rootfd, "a/x", &st, AT_SYMLINK_NOFOLLOW), 0);
-	assert_int_equal(st.st_ino, ino);
-	assert_int_equal(fstatat(rootfd, "y", &st, AT_SYMLINK_NOFOLLOW), 0);
-	assert_int_equal(st.st_ino, ino);
+	/* of one that was killed here */
+	assert_int_equal(linkat(rootfd, "m", rootfd, ".y.flatpause", 0), 0);
+	/* its owner moves it, and another file to its name */
+	assert_int_equal(renameat(rootfd, "m", rootfd, "moved"), 0);
+	file("m", "theirs", 50);
+	assert_int_equal(link__give_all(rootfd, TARGET, fd), 2);
+	assert_int_equal(ino_of("a/x"), ino);
+	assert_int_equal(ino_of("y"), ino);
 	assert_true(export__is_link(rootfd, "z", "/our/memory/2/m"));
 	assert_false(is_there(".y.flatpause"));
+	close(fd);
+}
+
+/* It has no name any more that could be given on: its bytes are in memory only. */
+static void a_removed_file_gives_no_names(void **state)
+{
+	int fd;
+
+	(void)state;
+	file("m", "whole", 50);
+	fd = openat(rootfd, "m", O_PATH);
+	link_at("y");
+	assert_int_equal(unlinkat(rootfd, "m", 0), 0);
+	assert_int_equal(link__give_all(rootfd, TARGET, fd), -ENOENT);
+	assert_true(export__is_link(rootfd, "y", TARGET));
+	close(fd);
+}
+
+static void a_file_is_found_where_it_was_moved_to(void **state)
+{
+	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
+	int fd, dirfd;
+
+	(void)state;
+	file("m", "whole", 50);
+	fd = openat(rootfd, "m", O_PATH);
+	assert_int_equal(mkdirat(rootfd, "a", 0700), 0);
+	assert_int_equal(renameat(rootfd, "m", rootfd, "a/n"), 0);
+	file("m", "theirs", 50);
+	dirfd = link__where(rootfd, fd, dir, name);
+	assert_true(dirfd >= 0);
+	assert_string_equal(dir, "a");
+	assert_string_equal(name, "n");
+	close(dirfd);
+	assert_int_equal(unlinkat(rootfd, "a/n", 0), 0);
+	assert_int_equal(link__where(rootfd, fd, dir, name), -ENOENT);
+	close(fd);
 }
 
 #define TEST(_fn) cmocka_unit_test_setup_teardown(_fn, set_up, tear_down)
@@ -201,10 +316,19 @@ static void every_name_gets_the_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(killed_while_it_copied),	      TEST(killed_behind_the_rename),
-		TEST(written_to_behind_the_rename),   TEST(the_same_without_the_other_name),
-		TEST(anothers_file_came_between),     TEST(anothers_file_in_its_place),
-		TEST(is_found_where_it_was_moved_to), TEST(every_name_gets_the_file),
+		TEST(killed_while_it_copied),
+		TEST(killed_behind_the_rename),
+		TEST(written_to_behind_the_rename),
+		TEST(the_same_without_the_other_name),
+		TEST(anothers_file_came_between),
+		TEST(anothers_file_in_its_place),
+		TEST(is_found_where_it_was_moved_to),
+		TEST(every_name_gets_the_file),
+		TEST(a_writer_is_at_it_behind_the_rename),
+		TEST(anothers_file_came_out_when_the_link_came_back),
+		TEST(the_link_takes_the_place_of_a_file),
+		TEST(a_removed_file_gives_no_names),
+		TEST(a_file_is_found_where_it_was_moved_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "fixer/beneath.h"
+#include "fixer/link.h"
 #include "fixer/recover.h"
 
 /* root/vm/memory.bin is the file, memory/1/memory.bin its copy in memory. */
@@ -26,6 +28,13 @@ static void write_file(int dirfd, const char *name, const char *text)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, 4), 4);
 	close(fd);
+}
+
+static int truncateat(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_WRONLY | O_TRUNC);
+
+	return fd < 0 ? -1 : close(fd);
 }
 
 static int open_dir(const char *dir, const char *name)
@@ -146,16 +155,47 @@ static void what_its_owner_did_since_stays(void **state)
 	struct places *p = *state;
 	ino_t other;
 
-	assert_int_equal(recover_durable(p, 12345), RECOVERED_DONE);
+	assert_int_equal(recover_durable(p, 12345), RECOVERED_REMOVED);
 	write_file(p->vmfd, "memory.bin", "mine");
 	other = ino_of(p->vmfd, "memory.bin");
-	assert_int_equal(recover_durable(p, other + 1), RECOVERED_DONE);
+	assert_int_equal(recover_durable(p, other + 1), RECOVERED_REMOVED);
 	assert_int_equal(ino_of(p->vmfd, "memory.bin"), other);
+}
+
+/* Its writer has it open and has written nothing yet; its owner has renamed it. */
+static void an_empty_file_is_looked_for(void **state)
+{
+	struct places *p = *state;
+	char handle[HANDLE_HEX_MAX];
+	struct recovered r;
+	json_t *file;
+	int fd;
+
+	assert_int_equal(symlinkat(p->target, p->vmfd, "memory.bin"), 0);
+	fd = link__open(p->vmfd, "memory.bin");
+	assert_int_equal(handle__get(fd, handle), 0);
+	close(fd);
+	assert_int_equal(renameat(p->vmfd, "memory.bin", p->rootfd, "renamed"), 0);
+	assert_int_equal(truncateat(p->tmpfd, "1/memory.bin"), 0);
+	file = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "n", 1, "dir", "vm", "name",
+			 "memory.bin", "planted_name", "memory.bin", "state", "planted",
+			 "link_handle", handle);
+	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
+	assert_int_equal(r.state, RECOVERED_LINKED);
+	assert_string_equal(r.name, "renamed");
+	recovered__close(&r);
+	/* and without a handle */
+	json_object_del(file, "link_handle");
+	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
+	assert_int_equal(r.state, RECOVERED_LINKED);
+	recovered__close(&r);
+	json_decref(file);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(an_empty_file_is_looked_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(its_other_names_are_given, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_link_that_came_back_is_in_memory, set_up,
 						tear_down),
