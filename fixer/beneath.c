@@ -63,6 +63,14 @@ bool name_ok(const char *name)
 	return true;
 }
 
+bool name_is_one(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len && len <= NAME_MAX && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       !strchr(name, '/');
+}
+
 bool name_matches(const char *pattern, const char *name)
 {
 	return name_ok(name) && !fnmatch(pattern, name, FNM_PERIOD | FNM_PATHNAME);

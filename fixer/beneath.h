@@ -30,6 +30,8 @@ int beneath__open_file(int dirfd, const char *path, int flags, uid_t uid);
 
 /* One path component that we are ready to handle: no slash, no control characters, bounded. */
 bool name_ok(const char *name);
+/* One path component as the kernel has them: of what is somebody else's, and there already. */
+bool name_is_one(const char *name);
 /* A shell pattern for file names; a pattern without wildcards is a name itself. */
 bool name_matches(const char *pattern, const char *name);
 bool name_is_literal(const char *pattern);

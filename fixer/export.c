@@ -130,7 +130,19 @@ int export__relink(int dirfd, const char *tmp, const char *name, const char *tar
 	return symlinkat(target, dirfd, tmp) ? -errno : export__replace(dirfd, tmp, name, &old);
 }
 
+/* FNV-1a */
+static uint64_t sum_of(const char *name)
+{
+	uint64_t sum = 0xcbf29ce484222325ull;
+
+	for (; *name; name++)
+		sum = (sum ^ (unsigned char)*name) * 0x100000001b3ull;
+	return sum;
+}
+
 void export__tmp_name(char *buf, size_t size, const char *name)
 {
-	snprintf(buf, size, ".%s" EXPORT_SUFFIX, name);
+	if (snprintf(buf, size, ".%s" EXPORT_SUFFIX, name) > NAME_MAX)
+		snprintf(buf, size, ".%.200s-%016llx" EXPORT_SUFFIX, name,
+			 (unsigned long long)sum_of(name));
 }

@@ -122,7 +122,7 @@ int export__relink(int dirfd, const char *tmp, const char *name, const char *tar
 /* Whether `name` in `dirfd` is a link to `target`. */
 bool export__is_link(int dirfd, const char *name, const char *target);
 
-/* ".NAME.flatpause" */
+/* ".NAME.flatpause"; of a NAME too long for that its beginning and a sum of it. Always the same. */
 void export__tmp_name(char *buf, size_t size, const char *name);
 
 #endif

@@ -24,6 +24,7 @@
 #include "beneath.h"
 #include "kernel.h"
 #include "lock.h"
+#include "name_text.h"
 #include "prealloc.h"
 
 void guard__wake(struct guard *g)
@@ -43,7 +44,8 @@ void guard__note(struct guard *g, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_warn("%s: %s", g->conf.dir, text);
-	journal__append(&g->journal, REC_NOTE, json_pack("{s:s}", "text", text), 0);
+	journal__append(&g->journal, REC_NOTE, json_pack("{s:o}", "text", name_text__to_json(text)),
+			0);
 }
 
 uint64_t guard__wanted(const struct guard *g)

@@ -14,6 +14,7 @@
 #include "export.h"
 #include "guard.h"
 #include "link.h"
+#include "name_text.h"
 
 void held__closed(struct guard *g, uint32_t n)
 {
@@ -195,8 +196,9 @@ void held__moved(struct guard *g, struct held *h, int dirfd, const char *dir, co
 	if (handle__get(dirfd, handle))
 		handle[0] = '\0';
 	journal__append(&g->journal, REC_PLANT,
-			json_pack("{s:I, s:s, s:s, s:s}", "n", (json_int_t)h->n, "dir", dir, "name",
-				  name, "handle", handle),
+			json_pack("{s:I, s:o, s:o, s:s}", "n", (json_int_t)h->n, "dir",
+				  name_text__to_json(dir), "name", name_text__to_json(name),
+				  "handle", handle),
 			0);
 	pthread_mutex_lock(&g->lock);
 	if (h->dirfd >= 0)

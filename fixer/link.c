@@ -19,51 +19,60 @@ struct walk {
 	link_fn fn;
 	void *arg;
 	dev_t dev;
+	int err; /* the first directory that could not be searched */
 };
 
-static int walk_dir(const struct walk *w, int dirfd, const char *dir, int depth);
+static int walk_dir(struct walk *w, int fd, const char *dir, int depth);
 
-static int walk_entry(const struct walk *w, int dirfd, const char *dir, const char *name, int depth)
+/* Moved or replaced meanwhile is not there; else it is not known what lies in it. */
+static int skip_dir(struct walk *w, int err)
+{
+	if (err != -ENOENT && err != -ENOTDIR && err != -ELOOP && err != -EXDEV && !w->err)
+		w->err = err;
+	return 0;
+}
+
+static int walk_entry(struct walk *w, int dirfd, const char *dir, const char *name, int depth)
 {
 	const struct link_name at = { .dirfd = dirfd, .dir = dir, .name = name };
+	bool top = !strcmp(dir, ".");
 	char sub[NAME_MAX + 1];
 	struct stat st;
-	int fd, err;
+	int fd;
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return 0; /* removed meanwhile */
 	if (S_ISLNK(st.st_mode))
 		return export__is_link(dirfd, name, w->target) ? w->fn(&at, w->arg) : 0;
-	if (!S_ISDIR(st.st_mode) || st.st_dev != w->dev || depth == LINK_DEPTH_MAX)
+	if (!S_ISDIR(st.st_mode) || st.st_dev != w->dev)
 		return 0;
-	/* longer ones are kept in journals by their handle, the text is for people */
-	if (!strcmp(dir, "."))
-		snprintf(sub, sizeof(sub), "%s", name);
-	else
-		snprintf(sub, sizeof(sub), "%.120s/%.120s", dir, name);
+	if (depth == LINK_DEPTH_MAX)
+		return skip_dir(w, -ENAMETOOLONG);
 	fd = beneath__open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
-	if (fd < 0) /* moved or replaced meanwhile; else it is not known what lies there */
-		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV ? 0 : fd;
-	err = walk_dir(w, fd, sub, depth + 1);
-	close(fd);
-	return err;
+	if (fd < 0)
+		return skip_dir(w, fd);
+	if (snprintf(sub, sizeof(sub), "%s%s%s", top ? "" : dir, top ? "" : "/", name) < 0)
+		sub[0] = '\0';
+	return walk_dir(w, fd, sub, depth + 1);
 }
 
-static int walk_dir(const struct walk *w, int dirfd, const char *dir, int depth)
+/* Owns fd. */
+static int walk_dir(struct walk *w, int fd, const char *dir, int depth)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	DIR *d = fdopendir(fd);
 	struct dirent *e;
+	int err = 0;
 
 	if (!d) {
 		err = -errno;
-		if (fd >= 0)
-			close(fd);
-		return err;
+		close(fd);
+		return skip_dir(w, err);
 	}
-	while (!err && (e = readdir(d)))
+	while (!err && (errno = 0, e = readdir(d)))
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			err = walk_entry(w, fd, dir, e->d_name, depth);
+	if (!err && errno)
+		skip_dir(w, -errno);
 	closedir(d);
 	return err;
 }
@@ -71,12 +80,18 @@ static int walk_dir(const struct walk *w, int dirfd, const char *dir, int depth)
 int link__walk(int rootfd, const char *target, link_fn fn, void *arg)
 {
 	struct walk w = { .target = target, .fn = fn, .arg = arg };
+	int fd = openat(rootfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
 	struct stat st;
 
-	if (fstat(rootfd, &st))
-		return -errno;
+	if (fd < 0 || fstat(fd, &st)) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
 	w.dev = st.st_dev;
-	return walk_dir(&w, rootfd, ".", 0);
+	err = walk_dir(&w, fd, ".", 0);
+	return err ? err : w.err;
 }
 
 int link__open(int dirfd, const char *name)
@@ -100,8 +115,6 @@ static int take_first(const struct link_name *at, void *arg)
 {
 	struct found *f = arg;
 
-	if (!name_ok(at->name))
-		return 0;
 	f->dirfd = openat(at->dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (f->dirfd < 0)
 		return -errno;
@@ -138,13 +151,11 @@ int link__where(int rootfd, int fd, char dir[NAME_MAX + 1], char name[NAME_MAX +
 	slash = strrchr(rel, '/');
 	if (slash)
 		*slash = '\0';
-	if (!name_ok(slash ? slash + 1 : rel) || (slash && strlen(rel) > NAME_MAX))
-		return -ENOENT;
-	snprintf(name, NAME_MAX + 1, "%s", slash ? slash + 1 : rel);
-	snprintf(dir, NAME_MAX + 1, "%s", slash ? rel : ".");
-	dirfd = beneath__open(rootfd, dir, O_PATH | O_DIRECTORY, 0);
+	dirfd = beneath__open(rootfd, slash ? rel : ".", O_PATH | O_DIRECTORY, 0);
 	if (dirfd < 0)
 		return -ENOENT;
+	snprintf(name, NAME_MAX + 1, "%s", slash ? slash + 1 : rel);
+	snprintf(dir, NAME_MAX + 1, "%.*s", NAME_MAX, slash ? rel : ".");
 	if (is_same(dirfd, name, fd))
 		return dirfd;
 	close(dirfd);

@@ -10,12 +10,13 @@
 #include <limits.h>
 #include <stdint.h>
 
-#define LINK_DEPTH_MAX 8 /* directories below the guarded one that are searched */
+#define LINK_DEPTH_MAX \
+	2048 /* directories below the guarded one: each is open while it is searched */
 
 /* A name found: dirfd is the caller's of link__walk(), for the time of the call. */
 struct link_name {
 	int dirfd;
-	const char *dir; /* relative to the root that was searched; "." = the root itself */
+	const char *dir; /* relative to the root that was searched; for people: a long one is cut */
 	const char *name;
 };
 
@@ -23,7 +24,8 @@ typedef int (*link_fn)(const struct link_name *at, void *arg);
 
 /*
  * Calls fn for each link to `target` in the tree below rootfd, on one file system and following no
- * link; fn's non-zero ends it. 0, fn's value or -errno. Not said.
+ * link; fn's non-zero ends it. What cannot be opened is left out, and its -errno returned when all
+ * else was searched. 0, fn's value or -errno. Not said.
  */
 int link__walk(int rootfd, const char *target, link_fn fn, void *arg);
 
@@ -36,7 +38,7 @@ unsigned int link__names(int linkfd);
 /*
  * The directory and the name under which the link is found now: by what the kernel calls it, else
  * by a search below rootfd. O_PATH descriptor of the directory, its path relative to rootfd in
- * `dir`; -ENOENT where it is not in that tree.
+ * `dir` (for people, a long one is cut); -ENOENT where it is not in that tree.
  */
 int link__find(int rootfd, int linkfd, const char *target, char dir[NAME_MAX + 1],
 	       char name[NAME_MAX + 1]);

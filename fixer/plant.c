@@ -23,6 +23,7 @@
 #include "../user/log.h"
 #include "beneath.h"
 #include "guard.h"
+#include "name_text.h"
 
 static void look_at_dir(int dirfd, const char *match, struct previous *prev, char *name)
 {
@@ -85,8 +86,9 @@ json_t *plant__describe(uint32_t n, int dirfd, const char *dir, const char *name
 
 	if (handle__get(dirfd, handle))
 		handle[0] = '\0';
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s}", "n", (json_int_t)n, "dir", dir, "name",
-			 name, "planted_name", name, "handle", handle, "state", "planted");
+	return json_pack("{s:I, s:o, s:o, s:o, s:s, s:s}", "n", (json_int_t)n, "dir",
+			 name_text__to_json(dir), "name", name_text__to_json(name), "planted_name",
+			 name_text__to_json(name), "handle", handle, "state", "planted");
 }
 
 static void plant_spare(struct guard *g, int dirfd, const char *dir)

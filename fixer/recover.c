@@ -13,6 +13,7 @@
 #include "export.h"
 #include "guard.h"
 #include "link.h"
+#include "name_text.h"
 
 static const char *text_of(json_t *file, const char *key)
 {
@@ -38,7 +39,7 @@ static bool is_final(json_t *file)
 }
 
 /* The snapshot directory, wherever it was moved to; -ESTALE where it was deleted. */
-static int open_snapshot(json_t *file, int rootfd)
+static int open_snapshot(json_t *file, int rootfd, const struct recovered *r)
 {
 	const char *handle = text_of(file, "handle");
 	struct stat st;
@@ -47,7 +48,7 @@ static int open_snapshot(json_t *file, int rootfd)
 	if (rootfd < 0)
 		return -ESTALE;
 	if (!*handle)
-		return beneath__open(rootfd, text_of(file, "dir"), O_PATH | O_DIRECTORY, 0);
+		return beneath__open(rootfd, r->dir, O_PATH | O_DIRECTORY, 0);
 	fd = handle__open(rootfd, handle, O_DIRECTORY);
 	if (fd >= 0 && (fstat(fd, &st) || !st.st_nlink)) {
 		close(fd);
@@ -58,18 +59,21 @@ static int open_snapshot(json_t *file, int rootfd)
 
 static int fill(json_t *file, const char *tmp_dir, struct recovered *r)
 {
-	const char *planted = text_of(file, "planted_name");
+	json_t *planted = json_object_get(file, "planted_name"),
+	       *name = json_object_get(file, "name");
+	int err;
 
 	*r = (struct recovered){ .dirfd = -1, .linkfd = -1, .memory = -1 };
 	r->n = (uint32_t)int_of(file, "n");
-	if (!*planted) /* of an earlier version, which followed no renames */
-		planted = text_of(file, "name");
-	if (!r->n || !name_ok(text_of(file, "name")) || !name_ok(planted))
+	name_text__from_json(json_object_get(file, "dir"), r->dir, sizeof(r->dir));
+	err = name_text__from_json(name, r->name, sizeof(r->name));
+	if (!err) /* an earlier version, which followed no renames, had one name */
+		err = name_text__from_json(planted ? planted : name, r->memory_name,
+					   sizeof(r->memory_name));
+	/* a link has the name that its owner gave it, its memory one of ours */
+	if (err || !r->n || !name_is_one(r->name) || !name_ok(r->memory_name))
 		return -EBADMSG;
-	snprintf(r->dir, sizeof(r->dir), "%s", text_of(file, "dir"));
-	snprintf(r->name, sizeof(r->name), "%s", text_of(file, "name"));
-	snprintf(r->memory_name, sizeof(r->memory_name), "%s", planted);
-	snprintf(r->target, sizeof(r->target), "%s/%u/%s", tmp_dir, r->n, planted);
+	snprintf(r->target, sizeof(r->target), "%s/%u/%s", tmp_dir, r->n, r->memory_name);
 	return 0;
 }
 
@@ -145,7 +149,7 @@ static int look(json_t *file, int rootfd, struct recovered *r)
 {
 	enum home home = HOME_GONE;
 
-	r->dirfd = open_snapshot(file, rootfd);
+	r->dirfd = open_snapshot(file, rootfd, r);
 	if (r->dirfd < 0 && r->dirfd != -ESTALE && r->dirfd != -ENOENT)
 		return r->dirfd;
 	if (r->dirfd >= 0)

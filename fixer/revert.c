@@ -21,6 +21,7 @@
 #include "guard.h"
 #include "link.h"
 #include "memfd.h"
+#include "name_text.h"
 #include "prealloc.h"
 #include "recover.h"
 #include "verbs.h"
@@ -296,20 +297,23 @@ static void revert_memory(struct reverting *r, json_t *file)
 static int open_spare_dir(struct reverting *r, json_t *file)
 {
 	const char *handle = text_of(file, "handle");
+	char dir[NAME_MAX + 1];
 
 	if (r->dirfd < 0)
 		return -ESTALE;
+	name_text__from_json(json_object_get(file, "dir"), dir, sizeof(dir));
 	return *handle ? handle__open(r->dirfd, handle, O_DIRECTORY)
-		       : beneath__open(r->dirfd, text_of(file, "dir"), O_PATH | O_DIRECTORY, 0);
+		       : beneath__open(r->dirfd, dir, O_PATH | O_DIRECTORY, 0);
 }
 
 /* A planted spare that nobody wrote to would pass for a snapshot of zeros. */
 static void revert_spare(struct reverting *r, json_t *file)
 {
-	const char *name = text_of(file, "name");
+	char name[NAME_MAX + 1];
 	struct stat st;
 	int dirfd, fd;
 
+	name_text__from_json(json_object_get(file, "name"), name, sizeof(name));
 	if (strcmp(text_of(file, "state"), "planted") != 0 || !name_ok(name))
 		return;
 	dirfd = open_spare_dir(r, file);
@@ -360,10 +364,10 @@ static int check_places(const struct reverting *r)
 	if (r->dirfd >= 0 || r->tmpfd < 0)
 		return 0;
 	json_object_foreach (r->s->files, key, file) {
-		char path[NAME_MAX + 32];
+		char path[NAME_MAX + 32], name[NAME_MAX + 1];
 
-		snprintf(path, sizeof(path), "%u/%s", (uint32_t)int_of(file, "n"),
-			 text_of(file, "planted_name"));
+		name_text__from_json(json_object_get(file, "planted_name"), name, sizeof(name));
+		snprintf(path, sizeof(path), "%u/%s", (uint32_t)int_of(file, "n"), name);
 		if (!faccessat(r->tmpfd, path, F_OK, AT_SYMLINK_NOFOLLOW))
 			return log_err(-ENODEV,
 				       "%s is not mounted, and %s holds what belongs there; mount "

@@ -122,6 +122,26 @@ check "and removed" says "[]" xattr listxattr "$mnt/other.bin"
 cp -r "$mnt/x" "$mnt/copy" && mv "$mnt/copy" "$mnt/moved"
 check "trees are copied and moved" same_bytes "$work/b" "$mnt/moved/second"
 rm -r "$mnt/moved" "$mnt/x" "$mnt/other.bin"
+# names that its owner gives: as long as they can be, of any bytes, deeper than anybody looks
+longest=$(printf 'n%.0s' {1..255})
+deep=$(printf 'directory-%02d/' {1..40})
+mkdir -p "$mnt/deep/$deep"
+for to in "$longest" $'new\nline' $'latin \xe4' "deep/${deep}x" "deep/$deep$longest"; do
+	cat "$work/a" >"$mnt/memory.bin"
+	mv "$mnt/memory.bin" "$mnt/$to"
+	what=$(printf '%q' "${to:0:12}")
+	check "moved to $what: reaches the disk" wait_for 10 on_disk "$mnt/$to"
+	check "moved to $what: whole" same_bytes "$work/a" "$mnt/$to"
+	rm "$mnt/$to"
+done
+cat "$work/a" >"$mnt/memory.bin" && mv "$mnt/memory.bin" "$mnt/deep/$deep$longest"
+exec 9<>"$mnt/deep/$deep$longest"
+check "a revert waits for its writer there" not timeout 20 "$fixer" revert --wait 1s "$mnt"
+exec 9>&-
+check "and brings it home" revert
+check "whole" same_bytes "$work/a" "$mnt/deep/$deep$longest"
+rm -r "$mnt/deep"
+cover
 truncate -s 256M "$mnt/memory.bin"
 dd if="$work/a" of="$mnt/memory.bin" bs=4096 count=3 seek=1000 conv=notrunc status=none
 cp --sparse=always "$mnt/memory.bin" "$work/sparse"

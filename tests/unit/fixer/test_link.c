@@ -311,6 +311,47 @@ static void a_file_is_found_where_it_was_moved_to(void **state)
 	close(fd);
 }
 
+/* Whatever it is called, and however deep: the names are its owner's. */
+static void any_name_and_any_depth(void **state)
+{
+	static const char *const names[] = { "new\nline", "latin \xe4", "m" };
+	char longest[NAME_MAX + 1], other[NAME_MAX + 1];
+	char dir[NAME_MAX + 1], name[NAME_MAX + 1], tmp[NAME_MAX + 32], tmp2[NAME_MAX + 32];
+	int deep = openat(rootfd, ".", O_PATH), fd, dirfd;
+
+	(void)state;
+	memset(longest, 'n', NAME_MAX);
+	longest[NAME_MAX] = '\0';
+	strcpy(other, longest);
+	other[NAME_MAX - 1] = 'm';
+	export__tmp_name(tmp, sizeof(tmp), longest);
+	assert_true(strlen(tmp) <= NAME_MAX);
+	export__tmp_name(tmp2, sizeof(tmp2), other);
+	assert_string_not_equal(tmp, tmp2);
+	for (int i = 0; i < 60; i++) {
+		assert_int_equal(mkdirat(deep, "a-directory-of-many", 0700), 0);
+		fd = openat(deep, "a-directory-of-many", O_PATH);
+		close(deep);
+		deep = fd;
+	}
+	for (int i = 0; i < 4; i++) {
+		const char *at = i < 3 ? names[i] : longest;
+
+		assert_int_equal(symlinkat(TARGET, deep, at), 0);
+		fd = link__open(deep, at);
+		for (int k = 0; k < 2; k++) {
+			dirfd = link__find(rootfd, k ? -1 : fd, TARGET, dir, name);
+			assert_true(dirfd >= 0);
+			assert_string_equal(name, at);
+			assert_true(export__is_link(dirfd, name, TARGET));
+			close(dirfd);
+		}
+		close(fd);
+		unlinkat(deep, at, 0);
+	}
+	close(deep);
+}
+
 #define TEST(_fn) cmocka_unit_test_setup_teardown(_fn, set_up, tear_down)
 
 int main(void)
@@ -329,6 +370,7 @@ int main(void)
 		TEST(the_link_takes_the_place_of_a_file),
 		TEST(a_removed_file_gives_no_names),
 		TEST(a_file_is_found_where_it_was_moved_to),
+		TEST(any_name_and_any_depth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
