@@ -156,6 +156,17 @@ static int run_here(const struct fix_conf *conf, int journal_fd, uint64_t seq, u
 	return guard_main(conf, journal_fd, seq, end, prev, spare_bytes, ready, NULL);
 }
 
+/* Of whoever started us: a pipe of his would stay open as long as we live. */
+static void close_others(int a, int b)
+{
+	unsigned int low = (unsigned int)(a < b ? a : b), high = (unsigned int)(a < b ? b : a);
+
+	syscall(SYS_close_range, 3u, low - 1, 0u);
+	if (high > low + 1)
+		syscall(SYS_close_range, low + 1, high - 1, 0u);
+	syscall(SYS_close_range, high + 1, ~0u, 0u);
+}
+
 int daemon__run(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint64_t end,
 		const struct previous *prev, uint64_t spare_bytes, bool foreground)
 {
@@ -176,6 +187,7 @@ int daemon__run(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint6
 		pid = fork(); /* not a session leader: no terminal can come back */
 		if (pid)
 			_exit(pid < 0);
+		close_others(journal_fd, ready[1]);
 		err = run_here(conf, journal_fd, seq, end, prev, spare_bytes, ready[1]);
 		_exit(err ? 1 : 0);
 	}

@@ -87,6 +87,18 @@ static void close_unused(struct cover *c, uint64_t id, const struct open_slot *g
 		ioctl(c->dev, COVER_BACKING_CLOSE, &backing);
 }
 
+/* One that is open already is good for a file without a name too; the caller holds the lock. */
+static int writable_locked(struct cover *c, uint64_t id)
+{
+	struct node node;
+
+	if (!nodes__get(&c->nodes, id, &node))
+		return -ESTALE;
+	if (node.writers && c->open[id - 1].wr >= 0)
+		return fcntl(c->open[id - 1].wr, F_DUPFD_CLOEXEC, 0);
+	return open_wr(c, &node);
+}
+
 /* The old bytes of a file that its opener empties need no disk: it goes to memory, or is emptied. */
 static int empty(struct request *r, uint64_t id)
 {
@@ -94,7 +106,7 @@ static int empty(struct request *r, uint64_t id)
 
 	if (!memory__replace(r, id))
 		return 0;
-	fd = files__writable(r->c, id);
+	fd = writable_locked(r->c, id);
 	if (fd < 0)
 		return fd;
 	err = ftruncate(fd, 0) ? -errno : 0;
@@ -257,21 +269,14 @@ int files__create(struct request *r)
 	return ANSWERED;
 }
 
-/* One that is open already is good for a file without a name too. */
 int files__writable(struct cover *c, uint64_t id)
 {
-	struct node node;
-	int fd = -1;
+	int fd;
 
-	if (!nodes__get(&c->nodes, id, &node))
-		return -ESTALE;
-	if (node.writers) {
-		pthread_mutex_lock(lock_of(c, id));
-		if (c->open[id - 1].wr >= 0)
-			fd = fcntl(c->open[id - 1].wr, F_DUPFD_CLOEXEC, 0);
-		pthread_mutex_unlock(lock_of(c, id));
-	}
-	return fd >= 0 ? fd : open_wr(c, &node);
+	pthread_mutex_lock(lock_of(c, id));
+	fd = writable_locked(c, id);
+	pthread_mutex_unlock(lock_of(c, id));
+	return fd;
 }
 
 /* What is open for writing is so here too before the keeper begins. */

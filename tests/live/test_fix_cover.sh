@@ -92,6 +92,9 @@ check "a directory lists files" equals "$(find "$mnt" -name '*.bin' -type f | wc
 exec 9<>"$mnt/memory.bin" # no export while it is written
 mv "$mnt/memory.bin" "$mnt/x/renamed"
 check "a rename keeps it" same_bytes "$work/a" "$mnt/x/renamed"
+timeout 10 dd if="$work/b" of="$mnt/x/renamed" bs=1M status=none
+check "emptied while another has it open: by the same memory" same_bytes "$work/b" "/proc/self/fd/9"
+timeout 10 dd if="$work/a" of="$mnt/x/renamed" bs=1M status=none
 ln "$mnt/x/renamed" "$mnt/x/second"
 check "a hard link is the same file" test "$mnt/x/renamed" -ef "$mnt/x/second"
 check "and counted" equals "$(stat -c %h "$mnt/x/second")" 2
