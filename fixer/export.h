@@ -16,6 +16,7 @@
 
 #include "export_way.h"
 #include "pool.h"
+#include "seen.h"
 
 #define EXPORT_WORKERS_MAX  16u
 #define EXPORT_WORKERS	    2u /* see tests/bench/export_workers.sh */
@@ -52,7 +53,8 @@ struct export_result {
 	uint64_t copy_ns, sync_ns, verify_ns;
 	enum way way;	/* by which the last step went */
 	bool read_back; /* from the device, and found to be the same */
-	struct timespec mtime;
+	struct timespec mtime, ctime;
+	struct seen seen;
 };
 
 struct export_worker;
@@ -69,13 +71,16 @@ int export_worker__start(struct export_worker **w, struct export_counters *count
 void export_worker__stop(struct export_worker *w);
 
 /*
- * Copies `src` to the new file `tmp` in `dirfd`, with its mode and owner, and syncs it. What did not
+ * Copies `src` to the new file `tmp` in `dirfd`, with its mode, owner and times, and syncs it. What did not
  * go through our memory on its way was read back (res->read_back). On any error nothing is left
  * under `tmp`. -ECANCELED, -ENOSPC, -EFBIG, -EBADMSG (what the device gives back is not what was
  * written), -errno. Not said.
  */
 int export__copy(struct export_worker *w, int src, int dirfd, const char *tmp,
 		 const struct export_hooks *hooks, struct export_result *res);
+
+/* Behind a rename of the copy, open as `fd`, which may change its ctime. */
+void export__renamed(int fd, struct export_result *res);
 
 /*
  * Reads `name` back from the device, past what the page cache had of it, and compares it with what

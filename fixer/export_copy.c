@@ -202,19 +202,23 @@ static int copy_step(struct copying *c, uint64_t off, size_t len)
 
 /* ---- the file ---- */
 
+/* The owner first, whose quota it is; a chown takes set-ID bits away. */
+static int give_owner(int fd, const struct stat *src)
+{
+	return fchown(fd, src->st_uid, src->st_gid) || fchmod(fd, src->st_mode & 07777) ? -errno
+											: 0;
+}
+
 static int open_target(int dirfd, const char *tmp, const struct stat *src)
 {
-	int fd = beneath__open(dirfd, tmp, O_CREAT | O_EXCL | O_RDWR, 0600);
+	int fd = beneath__open(dirfd, tmp, O_CREAT | O_EXCL | O_RDWR, 0600), err;
 
 	if (fd < 0)
 		return fd;
-	if (fchown(fd, src->st_uid, src->st_gid) || fchmod(fd, src->st_mode & 07777)) {
-		int err = -errno;
-
+	err = give_owner(fd, src);
+	if (err)
 		close(fd);
-		return err;
-	}
-	return fd;
+	return err ? err : fd;
 }
 
 /* No space is found out before anything is written; the kill switch does without. */
@@ -245,16 +249,36 @@ static int copy_data(struct copying *c)
 	return err ? err : end;
 }
 
+/* As they are now: a chmod or a touch breaks no lease. */
+static int copy_attributes(struct copying *c, struct stat *src)
+{
+	struct timespec times[2];
+	int err;
+
+	if (fstat(c->src, src))
+		return -errno;
+	err = give_owner(c->dst, src);
+	times[0] = src->st_atim;
+	times[1] = src->st_mtim;
+	return err ? err : futimens(c->dst, times) ? -errno : 0;
+}
+
 static int sync_file(struct copying *c)
 {
-	struct stat st;
+	struct stat st, src;
 	int err = give_way(c, 0);
 
+	if (!err && ftruncate(c->dst, (off_t)c->size))
+		err = -errno;
+	if (!err)
+		err = copy_attributes(c, &src);
 	if (err)
 		return err;
-	if (ftruncate(c->dst, (off_t)c->size) || fsync(c->dst) || fstat(c->dst, &st))
+	if (fsync(c->dst) || fstat(c->dst, &st))
 		return -errno;
 	c->res->mtime = st.st_mtim;
+	c->res->ctime = st.st_ctim;
+	seen__take(&c->res->seen, &src, &st);
 	return (uint64_t)st.st_size == c->size ? 0 : -EBADMSG;
 }
 
@@ -320,12 +344,23 @@ static int sum_step(struct copying *c, uint64_t off, size_t len)
 	return err;
 }
 
-static bool is_untouched(int fd, const struct export_result *res)
+static bool is_same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool is_untouched(int fd, const struct export_result *res, struct stat *st)
+{
+	return !fstat(fd, st) && S_ISREG(st->st_mode) && (uint64_t)st->st_size == res->bytes &&
+	       is_same_time(&st->st_mtim, &res->mtime);
+}
+
+void export__renamed(int fd, struct export_result *res)
 {
 	struct stat st;
 
-	return !fstat(fd, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == res->bytes &&
-	       st.st_mtim.tv_sec == res->mtime.tv_sec && st.st_mtim.tv_nsec == res->mtime.tv_nsec;
+	if (is_untouched(fd, res, &st))
+		res->ctime = st.st_ctim;
 }
 
 /*
@@ -338,15 +373,20 @@ int export__read_back(struct export_worker *w, int dirfd, const char *name,
 {
 	struct copying c = { .w = w, .hooks = hooks, .res = res, .size = res->bytes };
 	uint64_t t0 = now_ns();
+	struct stat st;
 	int err;
 
-	c.src = beneath__open(dirfd, name, O_RDONLY | O_NONBLOCK, 0);
+	c.src = beneath__open(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
 	if (c.src < 0)
 		return c.src == -ENOENT || c.src == -ELOOP ? -ESTALE : c.src;
 	posix_fadvise(c.src, 0, 0, POSIX_FADV_DONTNEED);
-	err = is_untouched(c.src, res) ? walk_data(&c, POOL_SLOT_BYTES, sum_step, true) : -ESTALE;
+	err = is_untouched(c.src, res, &st) ? walk_data(&c, POOL_SLOT_BYTES, sum_step, true)
+					    : -ESTALE;
+	/* whoever writes other bytes may set the old mtime again, but no ctime */
 	if (!err && c.crc != res->crc)
-		err = is_untouched(c.src, res) ? -EBADMSG : -ESTALE;
+		err = is_untouched(c.src, res, &st) && is_same_time(&st.st_ctim, &res->ctime)
+			      ? -EBADMSG
+			      : -ESTALE;
 	close(c.src);
 	res->verify_ns = now_ns() - t0;
 	res->read_back = !err;

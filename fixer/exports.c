@@ -143,7 +143,7 @@ static int commit(struct homing *m, const char *tmp)
 	struct held *h = m->h;
 	int err;
 
-	m->filefd = held__announce_commit(&e->g->journal, h->n, h->dirfd, tmp);
+	m->filefd = held__announce_commit(&e->g->journal, h->n, h->dirfd, tmp, &m->r.seen);
 	err = m->filefd < 0 ? m->filefd : lease__commit(&e->lease) ? 0 : -ECANCELED;
 	if (err) {
 		unlinkat(h->dirfd, tmp, 0);
@@ -152,6 +152,7 @@ static int commit(struct homing *m, const char *tmp)
 	err = export__commit(h->dirfd, tmp, h->name, h->target);
 	if (err)
 		return err;
+	export__renamed(m->filefd, &m->r);
 	return lease__linger(&e->lease, GUARD_LINGER_NS) ? take_back(m, -ECANCELED) : 0;
 }
 
@@ -269,7 +270,7 @@ static int export_one(struct exporter *e, int slot)
 	if (!held__follow_link(g, h))
 		return held__deleted(g, slot);
 	held__memory_path(h, path, sizeof(path));
-	src = beneath__open(g->tmpfd, path, O_RDONLY | O_NONBLOCK, 0);
+	src = beneath__open(g->tmpfd, path, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
 	if (src < 0)
 		return after_failure(g, slot, src == -ENOENT ? -ENODATA : src);
 	if (fstat(src, &st) || !S_ISREG(st.st_mode) || st.st_nlink != 1)

@@ -438,7 +438,8 @@ void held__remember_link(struct guard *g, const struct held *h);
  * Which file is about to be renamed: whoever comes behind us knows by it what it finds there. A
  * descriptor of it (O_PATH), by which it is known whatever it is called; -errno.
  */
-int held__announce_commit(struct journal *j, uint32_t n, int dirfd, const char *tmp);
+int held__announce_commit(struct journal *j, uint32_t n, int dirfd, const char *tmp,
+			  const struct seen *seen);
 /* It is in (dirfd, name) now; owns dirfd. */
 void held__moved(struct guard *g, struct held *h, int dirfd, const char *dir, const char *name);
 /* Whether the link is somewhere still; where its owner has moved it, we move with it. */

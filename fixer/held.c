@@ -171,19 +171,24 @@ void held__remember_link(struct guard *g, const struct held *h)
 			json_pack("{s:I, s:s}", "n", (json_int_t)h->n, "link_handle", handle), 0);
 }
 
-int held__announce_commit(struct journal *j, uint32_t n, int dirfd, const char *tmp)
+int held__announce_commit(struct journal *j, uint32_t n, int dirfd, const char *tmp,
+			  const struct seen *seen)
 {
 	int fd = beneath__open(dirfd, tmp, O_PATH, 0), err;
 	struct stat st;
+	json_t *file;
 
 	if (fd < 0)
 		return fd;
-	err = fstat(fd, &st) ? -errno
-			     : journal__append(j, REC_FILE,
-					       json_pack("{s:I, s:s, s:I}", "n", (json_int_t)n,
-							 "state", "being renamed", "commit_ino",
-							 (json_int_t)st.st_ino),
-					       0);
+	if (fstat(fd, &st)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	file = json_pack("{s:I, s:s, s:I}", "n", (json_int_t)n, "state", "being renamed",
+			 "commit_ino", (json_int_t)st.st_ino);
+	seen__to_json(seen, file);
+	err = journal__append(j, REC_FILE, file, 0);
 	if (err)
 		close(fd);
 	return err ? err : fd;

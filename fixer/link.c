@@ -224,11 +224,6 @@ int link__give_all(int rootfd, const char *target, int filefd)
 	return err ? err : g.cnt;
 }
 
-static bool is_later(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec >= b->tv_nsec;
-}
-
 /* What came under `tmp` by an exchange that was cut off, and is neither ours nor expected, goes back. */
 static enum home put_back(int dirfd, const char *name, const char *tmp,
 			  const struct export_old *instead)
@@ -242,18 +237,21 @@ static enum home put_back(int dirfd, const char *name, const char *tmp,
  * The rename was done. A writer that had followed the link before it may have gone on in memory
  * while nobody watched: then its bytes are the later ones.
  */
-static enum home settle_renamed(int dirfd, const char *name, const char *tmp, const char *target,
-				const struct stat *file, int memory)
+static enum home settle_renamed(int dirfd, const char *name, const char *target,
+				const struct home_step *step, const struct stat *file, int memory)
 {
 	const struct export_old old = { .dev = file->st_dev, .ino = file->st_ino };
-	bool swapped = export__is_link(dirfd, tmp, target);
+	char tmp[NAME_MAX + 32];
 	struct stat m, t;
+	bool swapped;
 	int err;
 
+	export__tmp_name(tmp, sizeof(tmp), name);
+	swapped = export__is_link(dirfd, tmp, target);
 	if (!swapped && !fstatat(dirfd, tmp, &t, AT_SYMLINK_NOFOLLOW))
 		return put_back(dirfd, name, tmp, &old);
 	if (memory < 0 || fstat(memory, &m) ||
-	    (lease__try(memory) != -EAGAIN && !is_later(&m.st_mtim, &file->st_mtim))) {
+	    (lease__try(memory) != -EAGAIN && seen__is_current(&step->seen, &m, file))) {
 		if (swapped)
 			unlinkat(dirfd, tmp, 0);
 		return export__sync_dir(dirfd) ? HOME_FAILED : HOME_DURABLE;
@@ -293,7 +291,7 @@ enum home home__settle(int dirfd, const char *name, const char *target,
 		return settle_linked(dirfd, name, tmp, target, step);
 	if (step->committed_ino && !fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) &&
 	    S_ISREG(st.st_mode) && st.st_ino == step->committed_ino)
-		return settle_renamed(dirfd, name, tmp, target, &st, memory);
+		return settle_renamed(dirfd, name, target, step, &st, memory);
 	if (fstatat(dirfd, tmp, &st, AT_SYMLINK_NOFOLLOW))
 		return HOME_GONE;
 	/* a file under that name which is not the one we were about to rename came out of its place */

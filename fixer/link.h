@@ -10,6 +10,8 @@
 #include <limits.h>
 #include <stdint.h>
 
+#include "seen.h"
+
 #define LINK_DEPTH_MAX \
 	2048 /* directories below the guarded one: each is open while it is searched */
 
@@ -66,6 +68,7 @@ enum home {
 /* What was about to be done when it was last written down. */
 struct home_step {
 	uint64_t committed_ino; /* the file that takes the place of the link; 0 = none */
+	struct seen seen;	/* of it and its memory */
 	uint64_t over_ino;	/* the file whose place the link takes; 0 = none */
 };
 

@@ -85,12 +85,15 @@ static int open_dir(struct homing *h)
 	return 0;
 }
 
-static int record(struct homing *h, const char *state, uint64_t commit, uint64_t before)
+static int record(struct homing *h, const char *state, uint64_t commit, uint64_t before,
+		  const struct seen *seen)
 {
-	return journal__append(&h->journal, REC_FILE,
-			       json_pack("{s:i, s:s, s:I, s:I}", "n", 1, "state", state, "commit",
-					 (json_int_t)commit, "commit_before", (json_int_t)before),
-			       1);
+	json_t *j = json_pack("{s:i, s:s, s:I, s:I}", "n", 1, "state", state, "commit",
+			      (json_int_t)commit, "commit_before", (json_int_t)before);
+
+	if (seen)
+		seen__to_json(seen, j);
+	return journal__append(&h->journal, REC_FILE, j, 1);
 }
 
 /* Whether it is ours by number and birth: a number alone is given out again at once. */
@@ -101,19 +104,16 @@ static bool is_known(const struct homing *h, const char *name, const char *key)
 	return ident && ident == (uint64_t)int_of(h, key);
 }
 
-static bool is_later(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec >= b->tv_nsec;
-}
-
 /* Whether our file is at its path and nothing was written to the memory since. */
 static bool is_home(const struct homing *h)
 {
+	struct seen seen;
 	struct stat st;
 
+	seen__from_json(&seen, h->file);
 	return is_known(h, h->name, "commit") &&
 	       !fstatat(h->dirfd, h->name, &st, AT_SYMLINK_NOFOLLOW) &&
-	       !is_later(&h->st.st_mtim, &st.st_mtim);
+	       seen__is_current(&seen, &h->st, &st);
 }
 
 /* What may stand at the path and is replaced: what stood there at first, our link, our last export. */
@@ -194,7 +194,7 @@ static int copy_and_put(struct homing *h, struct export_worker *w)
 	if (!err)
 		ident = memfd__ident(h->dirfd, h->tmp);
 	if (!err)
-		err = record(h, "being renamed", ident, before);
+		err = record(h, "being renamed", ident, before, &res.seen);
 	if (!err && lease_broken(&h->memory))
 		err = -ECANCELED;
 	if (!err)
@@ -229,7 +229,7 @@ static int export_it(struct homing *h)
 		log_err(err, "%s/%s is not exported; its memory is kept, at %s", h->s.conf.dir,
 			h->name, h->target);
 	else
-		err = record(h, "durable", (uint64_t)int_of(h, "commit"), 0);
+		err = record(h, "durable", (uint64_t)int_of(h, "commit"), 0, NULL);
 out:
 	export_worker__stop(w);
 	return err;

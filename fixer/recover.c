@@ -83,7 +83,7 @@ static int open_memory(struct recovered *r, int tmpfd)
 	int fd;
 
 	snprintf(path, sizeof(path), "%u/%s", r->n, r->memory_name);
-	fd = tmpfd < 0 ? -ENOENT : beneath__open(tmpfd, path, O_RDONLY | O_NONBLOCK, 0);
+	fd = tmpfd < 0 ? -ENOENT : beneath__open(tmpfd, path, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	r->memory = fd;
@@ -134,6 +134,7 @@ static enum home settle(json_t *file, struct recovered *r)
 {
 	struct home_step step = { .committed_ino = (uint64_t)int_of(file, "commit_ino") };
 
+	seen__from_json(&step.seen, file);
 	if (!strcmp(text_of(file, "state"), "planted"))
 		step.over_ino = (uint64_t)int_of(file, "over_ino");
 	return home__settle(r->dirfd, r->name, r->target, &step, r->memory);

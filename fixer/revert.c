@@ -142,9 +142,11 @@ static int take_back(const struct reverting *r, struct recovered *f, int filefd)
 }
 
 /* Behind the copy; the journal first, so that a revert that is killed is understood by the next. */
-static int commit(struct reverting *r, struct recovered *f, const char *tmp)
+static int commit(struct reverting *r, struct recovered *f, const char *tmp,
+		  const struct seen *seen)
 {
-	int fd = held__announce_commit(&r->journal, f->n, f->dirfd, tmp), err = fd < 0 ? fd : 0;
+	int fd = held__announce_commit(&r->journal, f->n, f->dirfd, tmp, seen);
+	int err = fd < 0 ? fd : 0;
 
 	if (!err && lease_broken(&f->memory))
 		err = -ECANCELED;
@@ -161,25 +163,28 @@ static int commit(struct reverting *r, struct recovered *f, const char *tmp)
 	return err < 0 ? err : 0;
 }
 
-static int copy(struct reverting *r, struct recovered *f, const char *tmp)
+static int copy_and_commit(struct reverting *r, struct recovered *f)
 {
 	struct export_hooks hooks = { .cancelled = lease_broken, .arg = &f->memory };
+	char tmp[NAME_MAX + 32];
 	struct export_result res;
-	int err = export__copy(r->exporter, f->memory, f->dirfd, tmp, &hooks, &res);
+	int err;
 
+	export__tmp_name(tmp, sizeof(tmp), f->name);
+	err = export__copy(r->exporter, f->memory, f->dirfd, tmp, &hooks, &res);
 	if (err)
 		return err;
 	if (!res.read_back)
 		err = export__read_back(r->exporter, f->dirfd, tmp, &hooks, &res);
-	if (err)
-		unlinkat(f->dirfd, tmp, 0);
+	if (!err)
+		return commit(r, f, tmp, &res.seen);
+	unlinkat(f->dirfd, tmp, 0);
 	return err;
 }
 
 /* The lease stays on what came home, until its memory is dropped. */
 static int export_now(struct reverting *r, struct recovered *f)
 {
-	char tmp[NAME_MAX + 32];
 	int err = r->exporter ? 0 : export_worker__start(&r->exporter, &r->counters);
 
 	if (err)
@@ -188,10 +193,7 @@ static int export_now(struct reverting *r, struct recovered *f)
 		err = lease_when_closed(f->memory, f->name, r->deadline_ns);
 		if (err)
 			return err;
-		export__tmp_name(tmp, sizeof(tmp), f->name);
-		err = copy(r, f, tmp);
-		if (!err)
-			err = commit(r, f, tmp);
+		err = copy_and_commit(r, f);
 		if (err)
 			fcntl(f->memory, F_SETLEASE, F_UNLCK);
 	} while (err == -ECANCELED);

@@ -145,6 +145,18 @@ check "and brings it home" revert
 check "whole" same_bytes "$work/a" "$mnt/deep/$deep$longest"
 rm -r "$mnt/deep"
 cover
+# and the times that its users give it, or that it got when it was written
+cat "$work/a" >"$mnt/memory.bin"
+given=2001-02-03_04:05:06.123456789
+TZ=UTC touch -d "${given/_/ }" "$mnt/memory.bin"
+mkdir "$mnt/times"
+cat "$work/a" >"$mnt/times/memory.bin"
+touch "$mnt/stamp"
+check "a file with a time: on disk" wait_for 10 on_disk "$mnt/memory.bin"
+check "has it there" equals "$(TZ=UTC date -r "$mnt/memory.bin" +%F_%T.%N)" "$given"
+check "as has one without" wait_for 10 on_disk "$mnt/times/memory.bin"
+check "which is no newer than what was made later" equals "$(find "$mnt/times" -name memory.bin -newer "$mnt/stamp")" ""
+rm -r "$mnt/times" "$mnt/stamp" "$mnt/memory.bin"
 truncate -s 256M "$mnt/memory.bin"
 dd if="$work/a" of="$mnt/memory.bin" bs=4096 count=3 seek=1000 conv=notrunc status=none
 cp --sparse=always "$mnt/memory.bin" "$work/sparse"

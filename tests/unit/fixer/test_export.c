@@ -122,6 +122,27 @@ static bool after_two(void *arg)
 	return ++*(int *)arg > 2;
 }
 
+/* As its users see it, it is the same file. */
+static void times_and_mode_come_along(void **state)
+{
+	const struct timespec times[2] = { { .tv_sec = 981173106, .tv_nsec = 123456789 },
+					   { .tv_sec = 981173107, .tv_nsec = 1 } };
+	struct export_result r;
+	int src = source("x", 1, 70000, 100000);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(futimens(src, times), 0);
+	assert_int_equal(fchmod(src, 0640), 0);
+	assert_int_equal(export__copy(worker, src, rootfd, "times", &no_hooks, &r), 0);
+	assert_int_equal(export__read_back(worker, rootfd, "times", &no_hooks, &r), 0);
+	assert_int_equal(fstatat(rootfd, "times", &st, 0), 0);
+	assert_memory_equal(&st.st_mtim, &times[1], sizeof(st.st_mtim));
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(unlinkat(rootfd, "times", 0), 0);
+	close(src);
+}
+
 static void cancelled_leaves_nothing(void **state)
 {
 	static char data[1 << 20] = "data";
@@ -228,9 +249,12 @@ static void reading_back_tells_whose_fault(void **state)
 	assert_int_equal(pwrite(fd, "!", 1, 1000000), 1);
 	/* somebody wrote to it: his */
 	assert_int_equal(export__read_back(worker, rootfd, "b", &no_hooks, &r), -ESTALE);
-	/* nobody wrote to it, and yet it is another: the disk's */
+	/* and he may set its mtime to what it was */
 	times[0] = times[1] = r.mtime;
 	assert_int_equal(futimens(fd, times), 0);
+	assert_int_equal(export__read_back(worker, rootfd, "b", &no_hooks, &r), -ESTALE);
+	/* nobody wrote to it, and yet it is another: the disk's */
+	export__renamed(fd, &r);
 	assert_int_equal(export__read_back(worker, rootfd, "b", &no_hooks, &r), -EBADMSG);
 	assert_false(r.read_back);
 	assert_int_equal(unlinkat(rootfd, "b", 0), 0);
@@ -559,6 +583,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_shape_of_file),
 		cmocka_unit_test(empty_and_all_hole),
+		cmocka_unit_test(times_and_mode_come_along),
 		cmocka_unit_test(cancelled_leaves_nothing),
 		cmocka_unit_test(another_ones_file_is_not_touched),
 		cmocka_unit_test(commit_and_back),

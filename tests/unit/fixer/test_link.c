@@ -22,6 +22,7 @@
 
 static char root[32];
 static int rootfd, memory, memory_rw;
+static struct seen seen;
 
 static int set_up(void **state)
 {
@@ -54,33 +55,57 @@ static int tear_down(void **state)
 	return system(command);
 }
 
-/* A file whose last change is `at` seconds after the epoch; its inode. */
-static uint64_t file(const char *name, const char *text, time_t at)
+/* A file; its inode. */
+static uint64_t file(const char *name, const char *text)
 {
-	const struct timespec times[2] = { { .tv_sec = at }, { .tv_sec = at } };
 	int fd = openat(rootfd, name, O_CREAT | O_EXCL | O_WRONLY, 0600);
 	struct stat st;
 
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	assert_int_equal(futimens(fd, times), 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	close(fd);
 	return st.st_ino;
 }
 
-/* By a writer who has closed it. */
-static void memory_changed(time_t at)
+/* The same as an export leaves it: with the times of its memory, which was seen as it is now. */
+static uint64_t copied(const char *name)
 {
-	const struct timespec times[2] = { { .tv_sec = at }, { .tv_sec = at } };
+	uint64_t ino = file(name, "whole");
+	struct stat f, m;
+	struct timespec times[2];
 
-	assert_int_equal(futimens(memory, times), 0);
+	assert_int_equal(fstat(memory, &m), 0);
+	times[0] = m.st_atim;
+	times[1] = m.st_mtim;
+	assert_int_equal(utimensat(rootfd, name, times, 0), 0);
+	assert_int_equal(fstatat(rootfd, name, &f, 0), 0);
+	seen__take(&seen, &m, &f);
+	return ino;
+}
+
+static void writer_closes(void)
+{
 	close(memory_rw);
 	memory_rw = -1;
 }
 
+/* By a writer who sets its times to what they were, and has closed it. */
+static void memory_changed(void)
+{
+	struct timespec times[2];
+	struct stat st;
+
+	assert_int_equal(fstat(memory, &st), 0);
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	assert_int_equal(pwrite(memory_rw, "later", 5, 0), 5);
+	assert_int_equal(futimens(memory, times), 0);
+	writer_closes();
+}
+
 static enum home settle(uint64_t committed_ino)
 {
-	const struct home_step step = { .committed_ino = committed_ino };
+	const struct home_step step = { .committed_ino = committed_ino, .seen = seen };
 
 	return home__settle(rootfd, "m", TARGET, &step, memory);
 }
@@ -114,7 +139,7 @@ static void killed_while_it_copied(void **state)
 {
 	(void)state;
 	link_at("m");
-	file(TMP, "half", 50);
+	file(TMP, "half");
 	assert_int_equal(settle(0), HOME_LINKED);
 	assert_true(export__is_link(rootfd, "m", TARGET));
 	assert_false(is_there(TMP));
@@ -122,11 +147,11 @@ static void killed_while_it_copied(void **state)
 
 static void killed_behind_the_rename(void **state)
 {
-	uint64_t ino = file("m", "whole", 50);
+	uint64_t ino = copied("m");
 
 	(void)state;
 	link_at(TMP);
-	memory_changed(40);
+	writer_closes();
 	assert_int_equal(settle(ino), HOME_DURABLE);
 	assert_false(is_there(TMP));
 	/* and again: whoever settles may be killed too */
@@ -135,11 +160,11 @@ static void killed_behind_the_rename(void **state)
 
 static void written_to_behind_the_rename(void **state)
 {
-	uint64_t ino = file("m", "whole", 50);
+	uint64_t ino = copied("m");
 
 	(void)state;
 	link_at(TMP);
-	memory_changed(60);
+	memory_changed();
 	assert_int_equal(settle(ino), HOME_LINKED);
 	assert_true(export__is_link(rootfd, "m", TARGET));
 	assert_false(is_there(TMP));
@@ -147,21 +172,21 @@ static void written_to_behind_the_rename(void **state)
 
 static void the_same_without_the_other_name(void **state)
 {
-	uint64_t ino = file("m", "whole", 50);
+	uint64_t ino = copied("m");
 
 	(void)state;
-	memory_changed(60);
+	memory_changed();
 	assert_int_equal(settle(ino), HOME_LINKED);
 	assert_true(export__is_link(rootfd, "m", TARGET));
 }
 
 static void anothers_file_came_between(void **state)
 {
-	uint64_t ino = file("m", "ours", 50), theirs = file(TMP, "theirs", 45);
+	uint64_t ino = copied("m"), theirs = file(TMP, "theirs");
 	struct stat st;
 
 	(void)state;
-	memory_changed(40);
+	writer_closes();
 	assert_int_equal(settle(ino), HOME_GONE);
 	assert_int_equal(fstatat(rootfd, "m", &st, AT_SYMLINK_NOFOLLOW), 0);
 	assert_int_equal(st.st_ino, theirs);
@@ -171,11 +196,9 @@ static void anothers_file_came_between(void **state)
 /* Nothing was written yet; but somebody has it open, and nobody is left who would see him write. */
 static void a_writer_is_at_it_behind_the_rename(void **state)
 {
-	uint64_t ino = file("m", "whole", 50);
-	const struct timespec times[2] = { { .tv_sec = 40 }, { .tv_sec = 40 } };
+	uint64_t ino = copied("m");
 
 	(void)state;
-	assert_int_equal(futimens(memory, times), 0);
 	assert_int_equal(settle(ino), HOME_LINKED);
 	assert_true(export__is_link(rootfd, "m", TARGET));
 }
@@ -183,7 +206,7 @@ static void a_writer_is_at_it_behind_the_rename(void **state)
 /* Killed between the exchange and the look at what came out. */
 static void anothers_file_came_out_when_the_link_came_back(void **state)
 {
-	uint64_t theirs = file(TMP, "theirs", 50);
+	uint64_t theirs = file(TMP, "theirs");
 
 	(void)state;
 	link_at("m");
@@ -194,13 +217,13 @@ static void anothers_file_came_out_when_the_link_came_back(void **state)
 
 static void the_link_takes_the_place_of_a_file(void **state)
 {
-	uint64_t old = file(TMP, "old", 50), theirs;
+	uint64_t old = file(TMP, "old"), theirs;
 
 	(void)state;
 	link_at("m");
 	assert_int_equal(settle_over(old), HOME_LINKED);
 	assert_false(is_there(TMP));
-	theirs = file(TMP, "theirs", 50);
+	theirs = file(TMP, "theirs");
 	assert_int_equal(settle_over(theirs + 1), HOME_GONE);
 	assert_int_equal(ino_of("m"), theirs);
 	/* not there yet */
@@ -213,7 +236,7 @@ static void the_link_takes_the_place_of_a_file(void **state)
 static void anothers_file_in_its_place(void **state)
 {
 	struct stat st;
-	uint64_t theirs = file("m", "theirs", 50);
+	uint64_t theirs = file("m", "theirs");
 
 	(void)state;
 	link_at(TMP);
@@ -254,7 +277,7 @@ static void is_found_where_it_was_moved_to(void **state)
 
 static void every_name_gets_the_file(void **state)
 {
-	uint64_t ino = file("m", "whole", 50);
+	uint64_t ino = copied("m");
 	int fd = openat(rootfd, "m", O_PATH);
 
 	(void)state;
@@ -266,7 +289,7 @@ static void every_name_gets_the_file(void **state)
 	assert_int_equal(linkat(rootfd, "m", rootfd, ".y.flatpause", 0), 0);
 	/* its owner moves it, and another file to its name */
 	assert_int_equal(renameat(rootfd, "m", rootfd, "moved"), 0);
-	file("m", "theirs", 50);
+	file("m", "theirs");
 	assert_int_equal(link__give_all(rootfd, TARGET, fd), 2);
 	assert_int_equal(ino_of("a/x"), ino);
 	assert_int_equal(ino_of("y"), ino);
@@ -281,7 +304,7 @@ static void a_removed_file_gives_no_names(void **state)
 	int fd;
 
 	(void)state;
-	file("m", "whole", 50);
+	file("m", "whole");
 	fd = openat(rootfd, "m", O_PATH);
 	link_at("y");
 	assert_int_equal(unlinkat(rootfd, "m", 0), 0);
@@ -296,11 +319,11 @@ static void a_file_is_found_where_it_was_moved_to(void **state)
 	int fd, dirfd;
 
 	(void)state;
-	file("m", "whole", 50);
+	file("m", "whole");
 	fd = openat(rootfd, "m", O_PATH);
 	assert_int_equal(mkdirat(rootfd, "a", 0700), 0);
 	assert_int_equal(renameat(rootfd, "m", rootfd, "a/n"), 0);
-	file("m", "theirs", 50);
+	file("m", "theirs");
 	dirfd = link__where(rootfd, fd, dir, name);
 	assert_true(dirfd >= 0);
 	assert_string_equal(dir, "a");

@@ -19,6 +19,7 @@ struct places {
 	char dir[32];
 	char memory[64], target[96];
 	int rootfd, vmfd, tmpfd;
+	struct seen seen;
 };
 
 static void write_file(int dirfd, const char *name, const char *text)
@@ -86,6 +87,7 @@ static enum recovered_state recover_durable(struct places *p, ino_t committed)
 	enum recovered_state state;
 
 	assert_non_null(file);
+	seen__to_json(&p->seen, file);
 	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
 	state = r.state;
 	recovered__close(&r);
@@ -93,11 +95,15 @@ static enum recovered_state recover_durable(struct places *p, ino_t committed)
 	return state;
 }
 
-static void make_older(int dirfd, const char *name)
+/* The file as it was exported. */
+static void exported(struct places *p)
 {
-	const struct timespec then[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	struct stat m, f;
 
-	assert_int_equal(utimensat(dirfd, name, then, 0), 0);
+	write_file(p->vmfd, "memory.bin", "same");
+	assert_int_equal(fstatat(p->tmpfd, "1/memory.bin", &m, 0), 0);
+	assert_int_equal(fstatat(p->vmfd, "memory.bin", &f, 0), 0);
+	seen__take(&p->seen, &m, &f);
 }
 
 static ino_t ino_of(int dirfd, const char *name)
@@ -113,8 +119,7 @@ static void its_other_names_are_given(void **state)
 {
 	struct places *p = *state;
 
-	make_older(p->tmpfd, "1/memory.bin");
-	write_file(p->vmfd, "memory.bin", "same");
+	exported(p);
 	assert_int_equal(symlinkat(p->target, p->vmfd, "second"), 0);
 	assert_int_equal(recover_durable(p, ino_of(p->vmfd, "memory.bin")), RECOVERED_DURABLE);
 	assert_int_equal(ino_of(p->vmfd, "second"), ino_of(p->vmfd, "memory.bin"));
@@ -135,8 +140,8 @@ static void what_was_written_later_is_the_file(void **state)
 {
 	struct places *p = *state;
 
-	write_file(p->vmfd, "memory.bin", "old ");
-	make_older(p->vmfd, "memory.bin");
+	exported(p);
+	write_file(p->tmpfd, "1/memory.bin", "new ");
 	assert_int_equal(recover_durable(p, ino_of(p->vmfd, "memory.bin")), RECOVERED_LINKED);
 }
 
