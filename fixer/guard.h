@@ -47,6 +47,8 @@
 #define GUARD_HELD_MAX	  1024
 #define GUARD_PENDING_MAX 256
 #define GUARD_JOBS_MAX	  1024
+#define GUARD_GROWTH_NS	  100000000ull /* between two looks at how large memory files have become */
+#define TO_DISK_REASONS	  8
 
 /* When a file got its space. */
 enum made {
@@ -167,6 +169,13 @@ struct pending {
 	bool has_job;
 };
 
+/* A reason for which files go to disk; those since it was said last. */
+struct to_disk {
+	char why[96];
+	uint64_t until_ns, period_ns; /* not said again before */
+	uint32_t cnt;
+};
+
 /* What the next memory file is expected to look like. */
 struct previous {
 	uint64_t bytes;
@@ -219,6 +228,8 @@ struct guard {
 	uint64_t spare_bytes; /* 0 = no spare is ready */
 	uint64_t spare_ino, spare_retry_ns;
 	uint64_t used_bytes; /* memfd: reserved or in use */
+	bool over_budget;    /* by what grew beyond what was reserved for it */
+	struct to_disk to_disk[TO_DISK_REASONS];
 	bool spares_useless; /* the file system has no fallocate */
 	void *warm;	     /* reserve.c: touched memory for the next file; NULL = none */
 	uint64_t warm_bytes, warm_retry_ns;
@@ -230,6 +241,7 @@ struct guard {
 	struct window window;
 	pthread_mutex_t window_lock;
 	uint64_t looked_ns; /* keeper: when the directories were last looked at */
+	uint64_t grown_ns;  /* keeper: when memory files were last measured */
 	pthread_t keeper;
 	bool keeper_running;
 	struct exporter exporters[EXPORT_WORKERS_MAX];
@@ -395,6 +407,13 @@ struct link_order {
  */
 int link_in__plant(struct guard *g, const struct link_order *o, uint32_t *n);
 
+/* ---- to_disk.c ---- */
+
+/* A file goes to disk: noted, or counted where the same was noted just before. */
+void to_disk__note(struct guard *g, const char *dir, const char *name, const char *why);
+/* Notes what was only counted, when it is time, or `all`. */
+void to_disk__sum_up(struct guard *g, bool all);
+
 /* ---- keeper.c ---- */
 
 int keeper__start(struct guard *g);
@@ -446,6 +465,8 @@ void held__moved(struct guard *g, struct held *h, int dirfd, const char *dir, co
 bool held__follow_link(struct guard *g, struct held *h);
 /* Counts its memory as what it is now. */
 void held__account(struct guard *g, struct held *h);
+/* Counts what has grown beyond its reservation; warns where all together are over the budget. */
+void held__measure(struct guard *g);
 /* Lets go of all whose link was deleted. */
 void held__look(struct guard *g);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../user/cli/params.h"
 #include "../user/clock.h"
 #include "beneath.h"
 #include "export.h"
@@ -230,22 +231,73 @@ bool held__follow_link(struct guard *g, struct held *h)
 	return true;
 }
 
+static int stat_memory(const struct guard *g, const struct held *h, struct stat *st)
+{
+	char path[NAME_MAX + 32];
+
+	held__memory_path(h, path, sizeof(path));
+	return fstatat(g->tmpfd, path, st, AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+}
+
+/* Caller holds g->lock. */
+static void count_as(struct guard *g, struct held *h, uint64_t bytes)
+{
+	g->used_bytes += bytes - h->reserved_bytes;
+	h->reserved_bytes = bytes;
+}
+
 /* The file is what it is now, not what was reserved for it. */
 void held__account(struct guard *g, struct held *h)
 {
-	char path[NAME_MAX + 32];
 	struct stat st;
 
-	held__memory_path(h, path, sizeof(path));
-	if (fstatat(g->tmpfd, path, &st, AT_SYMLINK_NOFOLLOW))
+	if (stat_memory(g, h, &st))
 		return;
 	pthread_mutex_lock(&g->lock);
-	g->used_bytes += (uint64_t)st.st_blocks * 512 - h->reserved_bytes;
-	h->reserved_bytes = (uint64_t)st.st_blocks * 512;
+	count_as(g, h, (uint64_t)st.st_blocks * 512);
 	/* what could not be held twice is a hole with a size, and says nothing of the next one */
 	if (st.st_size && (uint64_t)st.st_size <= g->conf.memory_bytes)
 		g->prev.bytes = (uint64_t)st.st_size;
 	pthread_mutex_unlock(&g->lock);
+}
+
+static void count_growth(struct guard *g, struct held *h)
+{
+	struct stat st;
+
+	if (stat_memory(g, h, &st))
+		return;
+	pthread_mutex_lock(&g->lock);
+	if ((uint64_t)st.st_blocks * 512 > h->reserved_bytes)
+		count_as(g, h, (uint64_t)st.st_blocks * 512);
+	pthread_mutex_unlock(&g->lock);
+}
+
+void held__measure(struct guard *g)
+{
+	char used[32], budget[32];
+	bool over, was;
+
+	for (int i = 0; i < GUARD_HELD_MAX; i++) {
+		if (!held__take(g, i))
+			continue;
+		count_growth(g, &g->held[i]);
+		held__put_down(g, i);
+	}
+	pthread_mutex_lock(&g->lock);
+	over = g->used_bytes - g->warm_bytes > g->conf.memory_bytes;
+	format_bytes(g->used_bytes - g->warm_bytes, used, sizeof(used));
+	was = g->over_budget;
+	g->over_budget = over;
+	pthread_mutex_unlock(&g->lock);
+	if (!over)
+		return;
+	reserve__let_go(g);
+	if (!was)
+		guard__note(g,
+			    "what is in memory has grown to %s, over the budget of %s: the next "
+			    "files go to disk until it is less",
+			    used, format_bytes(g->conf.memory_bytes, budget, sizeof(budget)));
 }
 
 void held__look(struct guard *g)

@@ -88,6 +88,17 @@ static void look_at_links(struct guard *g)
 		return;
 	g->looked_ns = now;
 	held__look(g);
+	to_disk__sum_up(g, false);
+}
+
+static void look_at_sizes(struct guard *g)
+{
+	uint64_t now = now_ns();
+
+	if (now - g->grown_ns < GUARD_GROWTH_NS)
+		return;
+	g->grown_ns = now;
+	held__measure(g);
 }
 
 /* Once a second: whether somebody has unmounted the cover. New files go to disk then. */
@@ -116,6 +127,7 @@ static void *keep(void *arg)
 		look_at_cover(g, &looked_ns);
 		if (g->conf.mitigation == MITIGATION_MEMFD) {
 			look_at_links(g);
+			look_at_sizes(g);
 			if (!open && !atomic_load(&g->exporting))
 				reserve__fill(g);
 		} else if (!open) {
@@ -153,4 +165,5 @@ void keeper__stop(struct guard *g)
 	}
 	g->keeper_running = false;
 	reserve__let_go(g);
+	to_disk__sum_up(g, true);
 }

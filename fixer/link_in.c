@@ -144,7 +144,7 @@ int link_in__plant(struct guard *g, const struct link_order *o, uint32_t *n)
 
 	slot = reserve(g, n, &why);
 	if (slot < 0) {
-		guard__note(g, "%s/%s goes to disk: %s", o->dir, o->name, why);
+		to_disk__note(g, o->dir, o->name, why);
 		return -ENOSPC;
 	}
 	h = &g->held[slot];

@@ -151,8 +151,8 @@ static void plant_link(struct guard *g, int dirfd, const char *dir)
 	if (!err)
 		reserve__let_go(g);
 	else if (err != -ENOSPC) /* that was said */
-		guard__note(g, "%s/%s goes to disk: %s", dir, o.name,
-			    err == -EEXIST ? "its writer was there first" : strerror(-err));
+		to_disk__note(g, dir, o.name,
+			      err == -EEXIST ? "its writer was there first" : strerror(-err));
 }
 
 static void plant(struct guard *g, const struct job *job)

@@ -79,7 +79,7 @@ static int plant(struct cover *c, struct link_order *o)
 	if (!err)
 		memory__expect(c);
 	else if (err != -ENOSPC && err != -EEXIST && err != -ESTALE)
-		guard__note(c->g, "%s/%s goes to disk: %s", dir, o->name, strerror(-err));
+		to_disk__note(c->g, dir, o->name, strerror(-err));
 	return err;
 }
 

@@ -202,6 +202,26 @@ check "and written there" same_bytes "$work/a" "$mnt/2/memory.bin"
 revert
 rm -rf "${mnt:?}"/*
 
+# what is written beyond what was expected is counted too, and what goes to disk for it is said once,
+# not for each
+cover --memory 12M --size-from 1M
+mkdir "$mnt/1"
+exec 8<>"$mnt/1/memory.bin"
+cat "$work/a" "$work/b" >&8
+check "it grew over the budget" wait_for 5 says "over the budget" "$fixer" status
+for i in $(seq 200); do
+	mkdir "$mnt/many-$i" && echo x >"$mnt/many-$i/memory.bin"
+done
+check "the next ones are on disk" on_disk "$mnt/many-200/memory.bin"
+notes() { "$fixer" status --json | jq '.guards[0].notes | length'; }
+check "with a few warnings" test "$(notes)" -lt 12
+exec 8>&-
+check "it reaches the disk" wait_for 10 on_disk "$mnt/1/memory.bin"
+fits() { rm -f "$mnt/memory.bin"; cat "$work/a" >"$mnt/memory.bin" && in_memory "$mnt/memory.bin"; }
+check "and others have its room, when it has been compared" wait_for 5 fits
+revert
+rm -rf "${mnt:?}"/*
+
 # ---- the server is killed ----
 cover
 mkfifo "$work/gate"

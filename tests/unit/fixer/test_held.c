@@ -141,9 +141,56 @@ static void nothing_goes_that_is_written_to(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* With nothing known of its size nothing is reserved; what it takes is seen while it is written. */
+static void growth_counts(void **state)
+{
+	char dir[] = "/dev/shm/test-held.XXXXXX", block[4096] = "x";
+	struct guard *g = *state;
+	struct held *h = &g->held[4];
+	int fd;
+
+	assert_non_null(mkdtemp(dir));
+	g->tmpfd = open(dir, O_RDONLY | O_DIRECTORY);
+	g->journal.fd = open("/dev/null", O_RDWR);
+	g->conf.memory_bytes = 65536;
+	assert_int_equal(mkdirat(g->tmpfd, "5", 0700), 0);
+	fd = openat(g->tmpfd, "5/m", O_CREAT | O_RDWR, 0600);
+	hold(g, 4, 5);
+	h->closed_ns = 0;
+	h->dirfd = h->linkfd = -1;
+	h->reserved_bytes = g->used_bytes = 8192;
+	strcpy(h->target, "/memory/5/m");
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(pwrite(fd, block, 4096, i * 4096), 4096);
+	held__measure(g);
+	assert_int_equal(g->used_bytes, 65536);
+	assert_false(g->over_budget);
+	assert_int_equal(pwrite(fd, block, 4096, 1 << 30), 4096); /* not its length */
+	held__measure(g);
+	assert_int_equal(g->used_bytes, 69632);
+	assert_true(g->over_budget);
+	assert_int_equal(g->journal.seq, 1); /* said once */
+	held__measure(g);
+	assert_int_equal(g->journal.seq, 1);
+	/* what was reserved for it stays its */
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	held__measure(g);
+	assert_int_equal(g->used_bytes, 69632);
+	held__account(g, h); /* closed */
+	assert_int_equal(g->used_bytes, 4096);
+	held__measure(g);
+	assert_false(g->over_budget);
+	close(fd);
+	held__drop_memory(g->tmpfd, 5, "m");
+	close(g->journal.fd);
+	close(g->tmpfd);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(growth_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nothing_goes_that_is_written_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_oldest_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(only_what_is_due, set_up, tear_down),
