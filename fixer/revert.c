@@ -26,6 +26,9 @@
 #include "recover.h"
 #include "verbs.h"
 
+#define LOCK_TRIES	  250 /* 20 ms each */
+#define LOCK_TRIES_A_LOOK 25
+
 struct reverting {
 	const struct state *s;
 	int dirfd; /* of the guarded directory; -1 = it is gone */
@@ -60,19 +63,6 @@ static int stop_guard(const struct state *s)
 	}
 	close(p.fd);
 	return err ? log_err(err, "cannot stop the guard, pid %d", s->pid) : 0;
-}
-
-static int lock_after(const char *path)
-{
-	const struct timespec nap = { .tv_nsec = 20000000 };
-	int fd = -EBUSY;
-
-	for (int i = 0; i < 250 && fd == -EBUSY; i++) { /* its last threads let go of it */
-		fd = state__lock(path, false);
-		if (fd == -EBUSY)
-			nanosleep(&nap, NULL);
-	}
-	return fd;
 }
 
 static json_int_t int_of(json_t *file, const char *key)
@@ -449,15 +439,41 @@ static bool is_held(const char *path)
 	return held;
 }
 
-static int load_and_stop(const char *path, struct state *s)
+static int load_and_stop(const char *path)
 {
+	struct state s = { 0 };
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err;
 
 	if (fd < 0)
-		return log_err(-errno, "cannot open %s", path);
-	err = state__load(fd, path, s);
+		return -errno;
+	err = state__load(fd, path, &s);
 	close(fd);
-	return err ? err : stop_guard(s);
+	if (!err)
+		err = stop_guard(&s);
+	state__free(&s);
+	return err;
+}
+
+/*
+ * Its last threads let go of the lock a little later. A supervisor starts another server when one is
+ * killed, perhaps while we look: then the journal names another guard than before. The lock, or
+ * -ENOENT: another revert was faster.
+ */
+static int stop_and_lock(const char *path)
+{
+	const struct timespec nap = { .tv_nsec = 20000000 };
+	int fd = -EBUSY;
+
+	for (int i = 0; i < LOCK_TRIES && fd == -EBUSY; i++) {
+		int err = i % LOCK_TRIES_A_LOOK ? 0 : load_and_stop(path);
+
+		if (err)
+			return err;
+		fd = state__lock(path, false);
+		if (fd == -EBUSY)
+			nanosleep(&nap, NULL);
+	}
+	return fd == -EBUSY ? log_err(fd, "%s is in use by another flatpause-fixer", path) : fd;
 }
 
 /* An `apply` that was killed before it wrote its intent has done nothing yet. */
@@ -484,20 +500,12 @@ int revert__journal(const char *path, uint64_t wait_ns)
 	}
 	if (is_held(path))
 		return memfd__bring_home(path, MEMFD_CLOSE, wait_ns);
-	err = load_and_stop(path, &s);
-	if (err)
-		goto out;
-	state__free(&s);
-	fd = lock_after(path);
-	if (fd == -ENOENT) {
-		err = 0; /* another revert was faster */
-		goto out;
-	}
+	fd = stop_and_lock(path);
 	if (fd < 0) {
-		err = log_err(fd, "%s is in use by another flatpause-fixer", path);
+		err = fd == -ENOENT ? 0 : fd;
 		goto out;
 	}
-	err = state__load(fd, path, &s); /* again: what the guard wrote until it stopped */
+	err = state__load(fd, path, &s); /* with what the guard wrote until it stopped */
 	if (err)
 		goto out;
 	r.s = &s;

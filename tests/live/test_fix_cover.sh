@@ -336,6 +336,17 @@ cp "$work/a" "$mnt/again/memory.bin"
 check "and works" in_memory "$mnt/again/memory.bin"
 revert
 
+# the supervisor starts another server while revert stops the one that was killed
+beside=0
+for _ in 1 2 3; do
+	cover
+	echo x >"$mnt/again/memory.bin"
+	kill -9 "$(server)"
+	revert && beside=$((beside + 1))
+done
+check "revert beside the death of a server, 3 times" equals $beside 3
+check "nothing is left" nothing_left
+
 # the supervisor alone: nobody could take over from its server, which ends in order
 supervisor() { ps -o ppid= -p "$(server)" | tr -d ' '; }
 cover
