@@ -165,6 +165,37 @@ check "with its bytes" same_bytes "$work/sparse" "$mnt/memory.bin"
 check "and its holes" test "$(stat -c %b "$mnt/memory.bin")" -lt 1024
 rm "$mnt/memory.bin"
 
+# ---- names that change between the rename of an export and its comparison, a second each ----
+revert
+cover --export-rate 8M
+exported() { cat "$work/a" >"$mnt/memory.bin" && exec 9<"$mnt/memory.bin" && wait_for 10 on_disk "$mnt/memory.bin"; }
+late() { printf late | dd of=/dev/fd/9 conv=notrunc status=none; } # by whoever had it open before
+exported
+echo theirs >"$mnt/theirs" && mv "$mnt/theirs" "$mnt/memory.bin"
+late
+sleep 0.5
+check "a late writer: another's file in its place stays" equals "$(cat "$mnt/memory.bin")" theirs
+rm "$mnt/memory.bin"
+exported
+mv "$mnt/memory.bin" "$mnt/moved.bin"
+late
+check "a late writer: the file that was moved has it" equals "$(head -c 4 "$mnt/moved.bin")" late
+check "and is exported again" wait_for 10 on_disk "$mnt/moved.bin"
+check "with it" equals "$(head -c 4 "$mnt/moved.bin")" late
+check "and the rest" cmp -i 4 "$work/a" "$mnt/moved.bin"
+exec 9>"$mnt/memory.bin"
+ln "$mnt/memory.bin" "$mnt/second.bin"
+cat "$work/a" >&9
+exec 9>&-
+wait_for 10 on_disk "$mnt/memory.bin"
+echo theirs >"$mnt/theirs" && mv "$mnt/theirs" "$mnt/memory.bin"
+check "a second name reaches the disk" wait_for 10 on_disk "$mnt/second.bin"
+check "as what it was a name of" same_bytes "$work/a" "$mnt/second.bin"
+check "another's file under the first stays" equals "$(cat "$mnt/memory.bin")" theirs
+rm "$mnt"/*.bin
+revert
+cover
+
 # ---- users ----
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 check "another user may not write here" not as_nobody sh -c "echo x >'$mnt/memory.bin'"
