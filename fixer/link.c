@@ -99,6 +99,13 @@ int link__open(int dirfd, const char *name)
 	return beneath__open(dirfd, name, O_PATH, 0);
 }
 
+int link__remove(int dirfd, const char *name, const char *target)
+{
+	if (!export__is_link(dirfd, name, target) || !unlinkat(dirfd, name, 0))
+		return 0;
+	return errno == ENOENT ? 0 : -errno;
+}
+
 unsigned int link__names(int linkfd)
 {
 	struct stat st;

@@ -34,6 +34,9 @@ int link__walk(int rootfd, const char *target, link_fn fn, void *arg);
 /* O_PATH descriptor of the link itself, which stays the same whatever it is called; -errno. */
 int link__open(int dirfd, const char *name);
 
+/* Removes (dirfd, name) where it is the link to `target`. 0, also where it is not there; -errno. */
+int link__remove(int dirfd, const char *name, const char *target);
+
 /* How many names the link has; 0 = it was removed. */
 unsigned int link__names(int linkfd);
 

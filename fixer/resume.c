@@ -12,6 +12,7 @@
 #include "../user/clock.h"
 #include "../user/log.h"
 #include "guard.h"
+#include "link.h"
 #include "recover.h"
 
 int resume__conf(struct fix_conf *conf, const struct state *s)
@@ -91,7 +92,7 @@ static int settle(struct guard *g, json_t *file, struct recovered *r)
 		guard__note(g, "LOST: %s/%s was never durable and its memory is gone%s", r->dir,
 			    r->name,
 			    r->state == RECOVERED_LOST ? "" : " (if anything had been written)");
-		unlinkat(r->dirfd, r->name, 0);
+		link__remove(r->dirfd, r->name, r->target);
 		record_end(g, r, "lost");
 		break;
 	case RECOVERED_AWAY:

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -207,12 +208,12 @@ static int bring_home(struct reverting *r, json_t *file, struct recovered *f)
 	int err;
 
 	if (was_never_written(f, file)) {
-		if (!unlinkat(f->dirfd, f->name, 0) || errno == ENOENT)
-			return 0;
-		return log_err(-errno,
-			       "the link %s/%s is still there; repeat the revert when that is "
-			       "solved",
-			       f->dir, f->name);
+		err = link__remove(f->dirfd, f->name, f->target);
+		return err ? log_err(err,
+				     "the link %s/%s is still there; repeat the revert when that "
+				     "is solved",
+				     f->dir, f->name)
+			   : 0;
 	}
 	err = export_now(r, f);
 	if (err == -ENOENT ||
@@ -231,11 +232,11 @@ static int revert_recovered(struct reverting *r, json_t *file, struct recovered 
 	case RECOVERED_LINKED:
 		return bring_home(r, file, f);
 	case RECOVERED_LOST:
-		unlinkat(f->dirfd, f->name, 0);
+		link__remove(f->dirfd, f->name, f->target);
 		return log_err(-ENODATA, "LOST: %s/%s was never durable and its memory is gone",
 			       f->dir, f->name);
 	case RECOVERED_NOTHING:
-		unlinkat(f->dirfd, f->name, 0);
+		link__remove(f->dirfd, f->name, f->target);
 		log_warn("%s/%s: its memory is gone; nobody was seen writing to it", f->dir,
 			 f->name);
 		return 0;
@@ -484,12 +485,24 @@ static bool is_empty(const char *path)
 	return !stat(path, &st) && st.st_size <= (off_t)sizeof(struct journal_header);
 }
 
+/* A search for a link has every directory above it open. */
+static void allow_open_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int revert__journal(const char *path, uint64_t wait_ns)
 {
 	struct reverting r = { .dirfd = -1, .tmpfd = -1 };
 	struct state s = { 0 };
 	int err, fd = -1;
 
+	allow_open_files();
 	if (is_empty(path)) {
 		fd = state__lock(path, false);
 		if (fd < 0)

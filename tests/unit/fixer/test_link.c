@@ -334,6 +334,21 @@ static void a_file_is_found_where_it_was_moved_to(void **state)
 	close(fd);
 }
 
+static void only_our_link_is_removed(void **state)
+{
+	(void)state;
+	link_at("m");
+	assert_int_equal(symlinkat("/our/memory/2/m", rootfd, "z"), 0);
+	file("f", "theirs");
+	assert_int_equal(link__remove(rootfd, "m", TARGET), 0);
+	assert_false(is_there("m"));
+	assert_int_equal(link__remove(rootfd, "m", TARGET), 0);
+	assert_int_equal(link__remove(rootfd, "z", TARGET), 0);
+	assert_int_equal(link__remove(rootfd, "f", TARGET), 0);
+	assert_true(is_there("z"));
+	assert_true(is_there("f"));
+}
+
 /* Whatever it is called, and however deep: the names are its owner's. */
 static void any_name_and_any_depth(void **state)
 {
@@ -394,6 +409,7 @@ int main(void)
 		TEST(a_removed_file_gives_no_names),
 		TEST(a_file_is_found_where_it_was_moved_to),
 		TEST(any_name_and_any_depth),
+		TEST(only_our_link_is_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
