@@ -69,14 +69,31 @@ static int fill_dir(struct fix_conf *conf, const char *dir)
 	return 0;
 }
 
+static bool is_below(const char *dir, const char *path)
+{
+	size_t len = strlen(dir);
+
+	return !strncmp(path, dir, len) && (!path[len] || path[len] == '/');
+}
+
 static int fill_cover(struct fix_conf *conf, const struct apply_cfg *cfg)
 {
+	char given[PATH_MAX], state[PATH_MAX];
 	const char *why;
 	int err;
 
 	if (!cfg->cover && !cfg->cover_or_links)
 		return 0;
+	err = state_dir(given);
+	if (err)
+		return err;
+	if (!realpath(given, state))
+		return log_err(-errno, "state directory %s", given);
 	err = cover__check(conf->dir, &why);
+	if (!err && is_below(conf->dir, state)) { /* what serves it would wait for itself */
+		why = "what we write down is below it";
+		err = -EBUSY;
+	}
 	if (err && cfg->cover)
 		return log_err(err, "%s cannot be covered: %s", conf->dir, why);
 	if (err)

@@ -77,8 +77,14 @@ int watch__mark_dir(struct guard *g, int dirfd, const char *name)
 		    FAN_OPEN_PERM | FAN_CLOSE_WRITE | FAN_EVENT_ON_CHILD, dirfd, name);
 }
 
+/*
+ * Not below a cover, which sees its writers itself: to learn who an open by the kernel's own way is of
+ * we would look at that process's descriptors, which are of the cover, and wait for ourselves.
+ */
 int watch__mark_memory_dir(struct guard *g, int dirfd, const char *name)
 {
+	if (g->conf.cover)
+		return 0;
 	return mark(g, FAN_MARK_ADD | FAN_MARK_ONLYDIR | FAN_MARK_DONT_FOLLOW,
 		    FAN_OPEN | FAN_CLOSE_WRITE | FAN_EVENT_ON_CHILD, dirfd, name);
 }

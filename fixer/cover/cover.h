@@ -92,6 +92,8 @@ bool cover__is_on(const char *dir);
 int cover__mount(struct cover_keep *keep);
 /* Takes it away: paths lead to the real directory from here on, open files stay. */
 void cover__detach(struct cover_keep *keep);
+/* Ends the connection: who waits gets an error, and open files are read and written at most. */
+void cover__abort(const struct cover_keep *keep);
 /* Whether somebody else has taken it away. */
 bool cover__is_gone(const struct cover_keep *keep);
 /* Names those who are in the directory already, and would go on past a cover. */

@@ -241,6 +241,16 @@ static int unmount(int fd)
 	return umount2(path, MNT_DETACH) ? -errno : 0;
 }
 
+void cover__abort(const struct cover_keep *keep)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", keep->mnt);
+	if (keep->mnt >= 0 && umount2(path, MNT_FORCE) &&
+	    errno != EBUSY) /* EBUSY: ended, mounted still */
+		log_warn("the connection of the cover cannot be ended: %s", strerror(errno));
+}
+
 /* -EINVAL: somebody else was faster. */
 void cover__detach(struct cover_keep *keep)
 {

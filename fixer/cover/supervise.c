@@ -14,12 +14,15 @@
 
 #include "../../user/clock.h"
 #include "../../user/log.h"
+#include "../beneath.h"
 #include "../guard.h"
 #include "cover.h"
 
 /* A server that dies as often as this within the time will not live: the cover is taken away. */
 #define DEATHS_MAX 5
 #define DEATHS_NS  10000000000ull
+/* How long the threads of a killed server may take. */
+#define ENDING_MAX_S 3
 
 struct supervisor {
 	const struct fix_conf *conf;
@@ -31,6 +34,7 @@ struct supervisor {
 	struct cover_keep keep;
 	uint64_t deaths_ns[DEATHS_MAX];
 	unsigned int deaths;
+	bool aborted; /* nobody can be served any more */
 };
 
 static pid_t start_server(struct supervisor *s)
@@ -51,15 +55,31 @@ static pid_t start_server(struct supervisor *s)
 	return pid < 0 ? log_err(-errno, "cannot start a server for %s", s->conf->dir) : pid;
 }
 
-/* Until it has ended; passes on what it is told to do. */
-static int wait_server(pid_t pid, const sigset_t *set)
+/*
+ * A thread of a killed server that waits for an answer of that very server does not end before the
+ * connection does. It must not come to that; where it does, everybody gets an error and the directory.
+ */
+static void end_connection(struct supervisor *s)
 {
-	int status = 0, sig;
+	log_warn("%s: the server of its cover was killed and does not end: the connection is ended",
+		 s->conf->dir);
+	cover__abort(&s->keep);
+	s->aborted = true;
+}
 
-	while (waitpid(pid, &status, WNOHANG) != pid) {
-		sig = sigwaitinfo(set, NULL);
+/* Until it has ended; passes on what it is told to do. */
+static int wait_server(struct supervisor *s, pid_t pid, const sigset_t *set)
+{
+	const struct timespec second = { .tv_sec = 1 };
+	int status = 0, sig, ending = 0;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		sig = sigtimedwait(set, NULL, &second);
 		if (sig > 0 && sig != SIGCHLD)
 			kill(pid, SIGTERM);
+		ending = pid_start_time(pid) ? 0 : ending + (sig < 0);
+		if (ending > ENDING_MAX_S && !s->aborted)
+			end_connection(s);
 	}
 	return status;
 }
@@ -94,7 +114,7 @@ static int take_journal(struct supervisor *s)
 /* True where another server goes on. */
 static bool go_on(struct supervisor *s, int status)
 {
-	if (!WIFSIGNALED(status) || !s->keep.table->mounted)
+	if (!WIFSIGNALED(status) || !s->keep.table->mounted || s->aborted)
 		return false;
 	if (!s->keep.table->resends) {
 		log_warn(
@@ -151,12 +171,12 @@ static int run(struct supervisor *s)
 			if (daemon)
 				daemon__redirect(s->conf);
 		}
-		status = wait_server(pid, &set);
+		status = wait_server(s, pid, &set);
 	} while (go_on(s, status));
 	if (s->keep.table->mounted)
 		cover__detach(&s->keep);
 	/* without an answer to come, whoever waits is better off with an error */
-	if (s->keep.table->mounted && (s->keep.table->resends || WIFEXITED(status)))
+	if (!s->aborted && s->keep.table->mounted && (s->keep.table->resends || WIFEXITED(status)))
 		drain(s);
 	return pid < 0 ? pid : WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
 }
