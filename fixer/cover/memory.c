@@ -89,7 +89,7 @@ static int goes_to_disk(struct cover *c, int dirfd, const char *name, const char
 	char dir[NAME_MAX + 1];
 
 	dir_text(c, dirfd, dir);
-	guard__note(c->g, "%s/%s goes to disk: %s", dir, name, why);
+	to_disk__note(c->g, dir, name, why);
 	return -EOPNOTSUPP;
 }
 

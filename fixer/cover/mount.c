@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "../../user/host/read.h"
@@ -307,19 +308,23 @@ struct bypass {
 	int named;
 };
 
-/* A link of /proc: the current directory, or a descriptor of one. */
+/*
+ * A link of /proc: the current directory, or a descriptor of one. Without asking its file system: that
+ * may be a cover from before, which nobody serves any more.
+ */
 static bool leads_in(const struct bypass *b, int procfd, const char *link)
 {
 	size_t len = strlen(b->dir);
 	char path[PATH_MAX];
-	struct stat st;
+	struct statx st;
 	ssize_t n = readlinkat(procfd, link, path, sizeof(path) - 1);
 
 	if (n <= 0)
 		return false;
 	path[n] = '\0';
 	return !strncmp(path, b->dir, len) && (!path[len] || path[len] == '/') &&
-	       !fstatat(procfd, link, &st, 0) && S_ISDIR(st.st_mode) && st.st_dev == b->dev;
+	       !statx(procfd, link, AT_STATX_DONT_SYNC, STATX_TYPE, &st) && S_ISDIR(st.stx_mode) &&
+	       makedev(st.stx_dev_major, st.stx_dev_minor) == b->dev;
 }
 
 static bool is_inside(const struct bypass *b, int procfd)

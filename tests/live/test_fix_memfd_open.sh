@@ -117,7 +117,7 @@ memfd close --discard "$mnt/d/one"
 check "nothing is left" no_state
 
 # whole directories, in the same words
-check "memfd DIR" memfd "$mnt" --match 'mem.img' --memory 64M
+check "memfd --links DIR" memfd --links "$mnt" --match 'mem.img' --memory 64M
 check "a second controller is refused" refused "guarded already" "$mnt"
 mkdir "$mnt/vm"
 wait_for 5 is_link "$mnt/vm/mem.img"
