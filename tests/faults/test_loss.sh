@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-# Records lost on purpose, in a ring that is made too small: every ledger still sums to its window, the
-# loss has a name, and there is no verdict where it is too much. And a target in memory: no I/O.
+# Records lost on purpose, in a ring that is made too small and emptied by a recorder that gets no CPU
+# beside its target: every ledger still sums to its window, the loss has a name, and there is no verdict
+# where it is too much. And a target in memory: no I/O.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../tap.sh"
 out=$(realpath "${FLATPAUSE_OUT:-$here/../../.output}")
@@ -20,7 +21,7 @@ if [ -n "$why" ]; then
 fi
 
 sweep() { # OPTIONS... -- COMMAND...
-	timeout 60 "$flatpause" sweep -q -f -n 4 --gap 50ms --window mark --timeout 20s -o "$dir/run.fpt" "$@" >/dev/null
+	timeout 60 "${starved[@]}" "$flatpause" sweep -q -f -n 4 --gap 50ms --window mark --timeout 20s -o "$dir/run.fpt" "$@" >/dev/null
 }
 diagnose() {
 	"$flatpause" diagnose --json "$@" "$dir/run.fpt" >"$dir/findings.json"
@@ -32,16 +33,21 @@ is() {
 		return 1
 	}
 }
+# One CPU for both, and the recorder has it when nobody else wants it.
+lossy=(--ring 64K --min-sleep 0)
+pingpong=(chrt --other 0 "$load" pingpong rounds=20000)
 sums='.windows | length == 4 and all((.duration_ms - ([.ledger[].ms] | add)) | fabs < 0.001)'
 
+starved=(taskset -c 0 chrt --idle 0)
 check "a ring that is too small: recorded all the same, if loss is allowed" \
-	sweep --ring 64K --min-sleep 0 --max-loss 100 -- "$load" pingpong rounds=20000
+	sweep "${lossy[@]}" --max-loss 100 -- "${pingpong[@]}"
 check "too much was lost: exit 6" exits_with 6 diagnose
 check "too much was lost: no verdict" is '.loss.percent > 1 and .verdict.cause == "unknown.lost" and .verdict.confidence == 0'
 check "what was lost has a name" is '[.windows[].ledger[] | select(.cause == "unknown.lost") | .ms] | add > 0'
 check "every ledger sums to its window all the same" is "$sums"
 check "by default such a recording says so itself: exit 6" \
-	exits_with 6 sweep --ring 64K --min-sleep 0 -- "$load" pingpong rounds=20000
+	exits_with 6 sweep "${lossy[@]}" -- "${pingpong[@]}"
+starved=()
 
 mkdir -p "$dir/ram"
 if mount -t tmpfs -o size=64m flatpause-faults "$dir/ram"; then
