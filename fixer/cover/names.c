@@ -134,40 +134,42 @@ static int made(struct request *r, int fd, const char *name, int err, mode_t mod
 	return err ? err : answer_entry(r, fd, name);
 }
 
-int names__mkdir(struct request *r)
+/* A directory or anything that has no bytes yet; `at`: where its name is. */
+static int make_node(struct request *r, size_t at, mode_t mode, uint32_t mask, dev_t rdev)
 {
-	const struct fuse_mkdir_in *in = r->arg;
-	const char *name = request__name(r, sizeof(*in));
-	int fd = name ? dir_of(r) : -EINVAL, err;
-	mode_t mode;
+	const char *name = request__name(r, at);
+	int fd = name ? dir_of(r) : -EINVAL, err = 0;
 
 	if (fd < 0)
 		return fd;
-	mode = names__mode(fd, in->mode, in->umask);
-	err = op__begin(r) ? op__end(r, mkdirat(fd, name, mode) ? -errno : 0) : r->result;
-	if (r->c->g && !err) { /* a window is about to open */
+	mode = names__mode(fd, mode, mask);
+	if (!op__begin(r))
+		err = r->result;
+	else if (S_ISDIR(mode))
+		err = op__end(r, mkdirat(fd, name, mode & 07777) ? -errno : 0);
+	else
+		err = op__end(r, mknodat(fd, name, mode, rdev) ? -errno : 0);
+	err = made(r, fd, name, err, mode);
+	close(fd);
+	return err;
+}
+
+int names__mkdir(struct request *r)
+{
+	const struct fuse_mkdir_in *in = r->arg;
+
+	if (r->c->g) { /* a window is about to open */
 		writers__expect(&r->c->g->writers, now_ns() + GUARD_EXPECT_NS);
 		memory__expect(r->c);
 	}
-	err = made(r, fd, name, err, mode | S_IFDIR);
-	close(fd);
-	return err;
+	return make_node(r, sizeof(*in), in->mode | S_IFDIR, in->umask, 0);
 }
 
 int names__mknod(struct request *r)
 {
 	const struct fuse_mknod_in *in = r->arg;
-	const char *name = request__name(r, sizeof(*in));
-	int fd = name ? dir_of(r) : -EINVAL, err;
-	mode_t mode;
 
-	if (fd < 0)
-		return fd;
-	mode = names__mode(fd, in->mode, in->umask);
-	err = op__begin(r) ? op__end(r, mknodat(fd, name, mode, in->rdev) ? -errno : 0) : r->result;
-	err = made(r, fd, name, err, mode);
-	close(fd);
-	return err;
+	return make_node(r, sizeof(*in), in->mode, in->umask, in->rdev);
 }
 
 int names__symlink(struct request *r)
