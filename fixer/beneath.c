@@ -51,6 +51,13 @@ int beneath__open_file(int dirfd, const char *path, int flags, uid_t uid)
 	return fd;
 }
 
+void fd__close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 bool name_ok(const char *name)
 {
 	size_t len = strlen(name);

@@ -28,6 +28,9 @@ int dir__open(const char *path);
 /* As beneath__open(), and only a regular file with one name, owned by `uid`: else -EPERM. */
 int beneath__open_file(int dirfd, const char *path, int flags, uid_t uid);
 
+/* Closes what is open, and says so: *fd is -1 then. */
+void fd__close(int *fd);
+
 /* One path component that we are ready to handle: no slash, no control characters, bounded. */
 bool name_ok(const char *name);
 /* One path component as the kernel has them: of what is somebody else's, and there already. */

@@ -189,18 +189,11 @@ int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, stru
 	return 0;
 }
 
-static void close_one(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 void recovered__close(struct recovered *r)
 {
-	close_one(&r->dirfd);
-	close_one(&r->linkfd);
-	close_one(&r->memory);
+	fd__close(&r->dirfd);
+	fd__close(&r->linkfd);
+	fd__close(&r->memory);
 }
 
 static void sweep_dir(int tmpfd, const char *name)
@@ -210,7 +203,7 @@ static void sweep_dir(int tmpfd, const char *name)
 	struct dirent *e;
 
 	if (!d) {
-		close_one(&fd);
+		fd__close(&fd);
 		return;
 	}
 	while ((e = readdir(d)))
@@ -227,7 +220,7 @@ void recover__sweep(json_t *files, int tmpfd)
 	struct dirent *e;
 
 	if (!d) {
-		close_one(&fd);
+		fd__close(&fd);
 		return;
 	}
 	while ((e = readdir(d)))

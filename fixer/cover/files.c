@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../beneath.h"
 #include "serve.h"
 
 /* Of one copy_file_range(): whoever wants more asks again, and others get their turn. */
@@ -62,13 +63,6 @@ static void need_backing(struct cover *c, struct node *v, const struct open_node
 		v->backing = id;
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 /* What the others that have the node open do not need; the caller holds its lock. */
 static void close_unused(struct cover *c, uint64_t id, const struct open_slot *going)
 {
@@ -77,11 +71,11 @@ static void close_unused(struct cover *c, uint64_t id, const struct open_slot *g
 	uint32_t backing = (uint32_t)v->backing;
 
 	if (v->writers == open_writes(going->flags))
-		close_fd(&o->wr);
+		fd__close(&o->wr);
 	if (v->opens > 1)
 		return;
-	close_fd(&o->wr);
-	close_fd(&o->fd);
+	fd__close(&o->wr);
+	fd__close(&o->fd);
 	v->backing = 0;
 	if (backing)
 		ioctl(c->dev, COVER_BACKING_CLOSE, &backing);

@@ -60,21 +60,14 @@ int cover_keep__open(struct cover_keep *keep, const struct fix_conf *conf)
 	return keep->table ? 0 : log_err(-ENOMEM, "cannot cover %s", conf->dir);
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 void cover_keep__close(struct cover_keep *keep)
 {
 	node_table__delete(keep->table);
 	keep->table = NULL;
-	close_fd(&keep->dev);
-	close_fd(&keep->rootfd);
-	close_fd(&keep->tmpfd);
-	close_fd(&keep->mnt);
+	fd__close(&keep->dev);
+	fd__close(&keep->rootfd);
+	fd__close(&keep->tmpfd);
+	fd__close(&keep->mnt);
 }
 
 /* ---- what is mounted where ---- */
@@ -262,7 +255,7 @@ void cover__detach(struct cover_keep *keep)
 	err = unmount(keep->mnt);
 	if (err && err != -EINVAL)
 		log_warn("the cover was not taken away: %s", strerror(-err));
-	close_fd(&keep->mnt); /* or it would be open below itself for ever */
+	fd__close(&keep->mnt); /* or it would be open below itself for ever */
 }
 
 static int mount_id(int fd)
@@ -335,7 +328,7 @@ static bool is_inside(const struct bypass *b, int procfd)
 	struct dirent *e;
 
 	if (!d) {
-		close_fd(&fd);
+		fd__close(&fd);
 		return inside;
 	}
 	while (!inside && (e = readdir(d)))

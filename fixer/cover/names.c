@@ -220,6 +220,17 @@ static bool is_memory(struct cover *c, int dirfd, const char *name, struct node_
 	return memory;
 }
 
+/* A name that was there is not; `memory`: of the memory file behind it, or NULL. */
+static int gone(struct request *r, int err, const struct node_key *memory)
+{
+	/* where nobody knows whether a killed server has done it, that it is not there says so */
+	if (err == -ENOENT && r->again && !r->was_done)
+		err = 0;
+	if (!err && memory)
+		nodes__unlinked(&r->c->nodes, memory);
+	return err;
+}
+
 static int remove_name(struct request *r, int flags)
 {
 	const char *name = request__name(r, 0);
@@ -232,11 +243,7 @@ static int remove_name(struct request *r, int flags)
 	memory = is_memory(r->c, fd, name, &key);
 	err = op__begin(r) ? op__end(r, unlinkat(fd, name, flags) ? -errno : 0) : r->result;
 	close(fd);
-	if (err == -ENOENT && r->again && !r->was_done)
-		err = 0;
-	if (!err && memory)
-		nodes__unlinked(&r->c->nodes, &key);
-	return err;
+	return gone(r, err, memory ? &key : NULL);
 }
 
 int names__unlink(struct request *r)
@@ -270,11 +277,7 @@ static int rename_to(struct request *r, uint64_t newdir, unsigned int flags, siz
 			   : r->result;
 	close(tofd);
 	close(fd);
-	if (err == -ENOENT && r->again && !r->was_done)
-		err = 0;
-	if (!err && memory)
-		nodes__unlinked(&r->c->nodes, &key);
-	return err;
+	return gone(r, err, memory ? &key : NULL);
 }
 
 int names__rename(struct request *r)

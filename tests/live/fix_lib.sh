@@ -87,3 +87,24 @@ nothing_left() {
 		return 1
 	}
 }
+
+# Unmounted and detached before nbdkit ends: without it what is mounted would hang.
+drop_disk() {
+	umount -l "$mnt" 2>/dev/null
+	losetup -d "$loop" 2>/dev/null
+	kill "$(cat "$work/nbdkit.pid")" 2>/dev/null
+	timeout 5 umount "$work/fuse" 2>/dev/null || timeout 5 umount -l "$work/fuse"
+	kill "$(cat "$work/nbdfuse.pid" 2>/dev/null)" 2>/dev/null
+}
+
+# disk_with_errors SIZE ERROR-OPTION...: $loop, which fails as the options say while $work/fail is there
+disk_with_errors() {
+	mkdir "$work/fuse"
+	nbdkit -P "$work/nbdkit.pid" -U "$work/nbd" --filter=error memory "$1" \
+		"${@:2}" error-file="$work/fail"
+	wait_for 5 test -S "$work/nbd"
+	setsid nbdfuse -P "$work/nbdfuse.pid" "$work/fuse/disk" --unix "$work/nbd" >/dev/null 2>&1 &
+	wait_for 5 test -e "$work/fuse/disk"
+	loop=$(losetup -f --show "$work/fuse/disk")
+	trap 'drop_disk; clean_up' EXIT
+}

@@ -134,21 +134,7 @@ umount "$mnt"
 # ---- a disk that fails, and one that is gone ----
 
 if command -v nbdkit >/dev/null && command -v nbdfuse >/dev/null && [ -c /dev/fuse ]; then
-	mkdir "$work/fuse"
-	nbdkit -P "$work/nbdkit.pid" -U "$work/nbd" --filter=error memory 256M \
-		error-pwrite-rate=100% error-file="$work/fail"
-	wait_for 5 test -S "$work/nbd"
-	setsid nbdfuse -P "$work/nbdfuse.pid" "$work/fuse/disk" --unix "$work/nbd" >/dev/null 2>&1 &
-	wait_for 5 test -e "$work/fuse/disk"
-	loop=$(losetup -f --show "$work/fuse/disk")
-	drop_disk() {
-		umount -l "$mnt" 2>/dev/null
-		losetup -d "$loop" 2>/dev/null
-		kill "$(cat "$work/nbdkit.pid")" 2>/dev/null
-		timeout 5 umount "$work/fuse" 2>/dev/null || timeout 5 umount -l "$work/fuse"
-		kill "$(cat "$work/nbdfuse.pid" 2>/dev/null)" 2>/dev/null
-	}
-	trap 'drop_disk; clean_up' EXIT
+	disk_with_errors 256M error-pwrite-rate=100%
 	mkfs.ext4 -q -F "$loop" && mount "$loop" "$mnt"
 	check "apply on it" apply --mitigation memfd "$mnt"
 	numbers=$(lsblk -no MAJ:MIN "$loop" | tr -d ' ')
