@@ -4,6 +4,8 @@
  * on the path themselves, released by a thread of the path, or by one that was passive itself, and
  * without a wait of the path that they ended but for a hand-over. Their waits are as long as the
  * window because the window is, not the other way round.
+ * A hand-over is shorter than 1 ms or, like their time on the path, than 1 % of the window: a vCPU
+ * that is told to park on a busy CPU answers some ms late, and is no less parked for that.
  */
 #include "analysis.h"
 
@@ -35,6 +37,18 @@ static uint32_t terminal_waker(const struct analysis *a, const struct thread *t,
 }
 
 #define HANDOVER_NS 1000000 /* who starts or finishes something ends waits as short as this */
+
+static bool is_small(uint64_t ns, uint64_t window_ns)
+{
+	return ns * 100 < window_ns;
+}
+
+static bool only_handed_over(const struct path *path, uint32_t tid, uint64_t window_ns)
+{
+	uint64_t ended_ns = path__ended_ns(path, tid);
+
+	return ended_ns < HANDOVER_NS || is_small(ended_ns, window_ns);
+}
 
 static bool mostly_blocked(const struct finding_thread *ft, uint64_t window_ns)
 {
@@ -122,8 +136,7 @@ int passive__mark(struct analysis *a, uint32_t w, const struct path *path)
 		uint32_t row = row_of(t, w);
 
 		if (row != NO_ROW && mostly_blocked(&fw->threads[row], len) &&
-		    path__ns(path, t->tid) * 100 < len &&
-		    path__ended_ns(path, t->tid) < HANDOVER_NS)
+		    is_small(path__ns(path, t->tid), len) && only_handed_over(path, t->tid, len))
 			rel[row] = release_of(a, path, t, w);
 	}
 	for (uint32_t i = 0; i < fw->threads_cnt; i++)

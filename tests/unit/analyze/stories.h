@@ -94,25 +94,31 @@ static inline uint64_t story_resume(struct trace_builder *b, uint64_t t0, uint64
 	return t + 200 * TB_US;
 }
 
+/* From 300 us after `t` the VMM thread writes; its fsync sleeps for `wait_ns` on `stack`. */
+static inline uint64_t story_save(struct trace_builder *b, uint64_t t0, uint64_t t,
+				  uint64_t wait_ns, const char *stack)
+{
+	uint64_t end = t + 600 * TB_US + wait_ns;
+
+	tb_at(b, t + 400 * TB_US);
+	tb_syscall(b, VMM, FP_SYS_WRITE, t + 300 * TB_US, 12, 409600);
+	tb_at(b, t + 600 * TB_US);
+	tb_block(b, VMM, TB_UNINTERRUPTIBLE);
+	tb_at(b, end);
+	tb_wake_io(b, VMM, 7);
+	tb_resume(b, VMM, stack, 0);
+	tb_at(b, end + 100 * TB_US);
+	tb_span(b, VMM, FP_SPAN_EXT4_SYNC, t + 510 * TB_US, MEM_DEV, MEM_INO, 0);
+	tb_syscall(b, VMM, FP_SYS_FSYNC, t + 500 * TB_US, 12, 0);
+	return story_resume(b, t0, end + 200 * TB_US);
+}
+
 /* One BRANCH: the fsync of the memory file sleeps for `wait_ns` on `stack`. Gives its end. */
 static inline uint64_t story_fsync(struct trace_builder *b, uint64_t t0, uint64_t wait_ns,
 				   const char *stack)
 {
-	uint64_t t = t0 + 600 * TB_US;
-
 	story_pause(b, t0);
-	tb_at(b, t0 + 400 * TB_US);
-	tb_syscall(b, VMM, FP_SYS_WRITE, t0 + 300 * TB_US, 12, 409600);
-	tb_at(b, t);
-	tb_block(b, VMM, TB_UNINTERRUPTIBLE);
-	t += wait_ns;
-	tb_at(b, t);
-	tb_wake_io(b, VMM, 7);
-	tb_resume(b, VMM, stack, 0);
-	tb_at(b, t + 100 * TB_US);
-	tb_span(b, VMM, FP_SPAN_EXT4_SYNC, t0 + 510 * TB_US, MEM_DEV, MEM_INO, 0);
-	tb_syscall(b, VMM, FP_SYS_FSYNC, t0 + 500 * TB_US, 12, 0);
-	return story_resume(b, t0, t + 200 * TB_US);
+	return story_save(b, t0, t0, wait_ns, stack);
 }
 
 /* ---- reading findings ---- */

@@ -84,29 +84,80 @@ static void passive_futexes(void **state)
 	tb__free(b);
 }
 
-/* Three vCPUs that the VMM thread releases after the pause are passive. */
-static void parked_vcpus(void **state)
+/* The VMM thread lets the vCPU go on after the pause that ended at `end`. */
+static void release_vcpu(struct trace_builder *b, uint64_t wait_from, uint64_t end)
 {
-	struct trace_builder *b = tb__open(NULL, 4);
-	struct findings *f;
-	uint64_t end;
-
-	story_begin(b);
-	end = story_fsync(b, SECOND, 150 * TB_MS, WBT_SLEEP);
 	tb_cpu(b, 2);
 	tb_at(b, end - 185 * TB_US);
 	tb_wake(b, VMM, VCPU);
 	tb_at(b, end + 5 * TB_US);
 	tb_resume(b, VCPU, FUTEX_SLEEP, 190000);
 	tb_at(b, end + 10 * TB_US);
-	tb_futex(b, VCPU, SECOND - 50 * TB_US, 0x7f0000002000, 137, 0);
+	tb_futex(b, VCPU, wait_from, 0x7f0000002000, 137, 0);
 	tb_at(b, 3 * SECOND);
+}
+
+/* A vCPU that the VMM thread releases after the pause is passive. */
+static void parked_vcpus(void **state)
+{
+	struct trace_builder *b = tb__open(NULL, 4);
+	struct findings *f;
+
+	story_begin(b);
+	release_vcpu(b, SECOND - 50 * TB_US, story_fsync(b, SECOND, 150 * TB_MS, WBT_SLEEP));
 	f = diagnose(b, "auto");
 	assert_true(thread_of(&f->windows[0], VCPU)->passive);
 	assert_string_equal(thread_of(&f->windows[0], VCPU)->role, "vcpu");
 	assert_false(thread_of(&f->windows[0], VMM)->passive);
 	findings__free(f);
 	tb__free(b);
+}
+
+/* The VMM thread waits for the vCPU to park, which gets its CPU only after `late_ns`. */
+static uint64_t park_late(struct trace_builder *b, uint64_t t0, uint64_t late_ns)
+{
+	uint64_t told = t0 + 300 * TB_US, parked = told + late_ns;
+
+	tb_cpu(b, 1);
+	tb_at(b, told);
+	tb_wake(b, VMM, VCPU);
+	tb_at(b, told + 1);
+	tb_block(b, VMM, TB_INTERRUPTIBLE);
+	tb_cpu(b, 2);
+	tb_at(b, parked);
+	tb_resume(b, VCPU, FUTEX_SLEEP, late_ns);
+	tb_at(b, parked + 10 * TB_US);
+	tb_wake(b, VCPU, VMM);
+	tb_at(b, parked + 20 * TB_US);
+	tb_block(b, VCPU, TB_INTERRUPTIBLE);
+	tb_cpu(b, 1);
+	tb_at(b, parked + 15 * TB_US);
+	tb_resume(b, VMM, FUTEX_SLEEP, 5000);
+	return parked;
+}
+
+/* Some ms of a long pause are a hand-over; of a short one they are its cause. */
+static void late_to_park(void **state)
+{
+	static const uint64_t waits_ns[] = { 700 * TB_MS, 150 * TB_MS };
+
+	for (int i = 0; i < 2; i++) {
+		struct trace_builder *b = tb__open(NULL, 4);
+		struct findings *f;
+		uint64_t parked;
+
+		story_begin(b);
+		story_pause(b, SECOND);
+		parked = park_late(b, SECOND, 4 * TB_MS);
+		release_vcpu(b, parked + 20 * TB_US,
+			     story_save(b, SECOND, parked, waits_ns[i], WBT_SLEEP));
+		f = diagnose(b, "auto");
+		assert_int_equal(f->windows_cnt, 1);
+		assert_true(ledger_ns(&f->windows[0], "cpu.runqueue.idle_exit") >= 4 * TB_MS);
+		assert_int_equal(thread_of(&f->windows[0], VCPU)->passive, i == 0);
+		findings__free(f);
+		tb__free(b);
+	}
 }
 
 static void branch_dirty(struct trace_builder *b, uint64_t t0, uint64_t wait_ns)
@@ -432,6 +483,7 @@ int main(void)
 		cmocka_unit_test(wbt_story),
 		cmocka_unit_test(passive_futexes),
 		cmocka_unit_test(parked_vcpus),
+		cmocka_unit_test(late_to_park),
 		cmocka_unit_test(dirty_story),
 		cmocka_unit_test(mballoc_story),
 		cmocka_unit_test(journal_story),
