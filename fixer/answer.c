@@ -26,6 +26,8 @@ static bool give(struct guard *g, struct pending *p)
 
 	if (!atomic_compare_exchange_strong(&p->phase, &waits, PENDING_ANSWERED))
 		return false;
+	if (atomic_exchange(&p->mark_owed, false))
+		watch__arm(g, fd, NULL, watch__asks(g));
 	if (p->track >= 0)
 		track__hold(g, p->track, fd);
 	else
@@ -59,6 +61,7 @@ void answer__pend(struct guard *g, int slot, int fd, int track, uint64_t plants,
 	if (!g->pending_cnt || p->deadline_ns < g->due_ns)
 		g->due_ns = p->deadline_ns;
 	atomic_store(&p->done, false);
+	atomic_store(&p->mark_owed, false);
 	atomic_store(&p->phase, PENDING_WAITS);
 	g->pending_cnt++;
 }
@@ -66,6 +69,11 @@ void answer__pend(struct guard *g, int slot, int fd, int track, uint64_t plants,
 bool answer__is_out(struct guard *g, int slot)
 {
 	return atomic_load(&g->pending[slot].phase) != PENDING_WAITS;
+}
+
+bool answer__take_mark(struct guard *g, int slot)
+{
+	return atomic_exchange(&g->pending[slot].mark_owed, false);
 }
 
 bool answer__job_done(struct guard *g, int slot, uint64_t *waited_ns)

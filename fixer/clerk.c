@@ -201,7 +201,7 @@ static void trim(struct guard *g, int fd, const struct stat *st)
 
 	if ((uint64_t)st->st_blocks * 512 <= (uint64_t)st->st_size + TRIM_SLACK)
 		return;
-	rw = watch__reopen(g, fd);
+	rw = watch__reopen(g, fd, false);
 	if (rw < 0)
 		return;
 	prealloc__trim(rw);

@@ -116,22 +116,26 @@ static int slot_of(struct guard *g, int fd, const struct stat *st)
 	return adopt(g, fd, st, dir, name);
 }
 
-/*
- * The next write to a file shall be seen, and asked about where `asked`: the kernel decides in
- * open(2), before it asks us, whether it will ask before a write. A mark has to be there earlier.
- */
-static void arm(struct guard *g, int fd, struct track *t, bool asked)
+/* The next write to a file shall be seen; a mark on it has to follow. */
+static void expect_write(struct guard *g, struct track *t, bool asked)
 {
-	bool ask = g->conf.redo || g->conf.size_rule == SIZE_FTRUNCATE;
-
 	pthread_mutex_lock(&g->lock);
 	t->gen++;
 	t->armed = true;
-	t->asked = asked && ask;
+	t->asked = asked && watch__asks(g);
 	t->touched = t->asked_once = t->truncate_seen = t->looking = t->synced = false;
 	t->seems_kept = false;
 	pthread_mutex_unlock(&g->lock);
-	watch__arm(g, fd, NULL, ask);
+}
+
+/*
+ * `asked`: the kernel will ask before it, too. It decides so in open(2), before it asks us about
+ * that: the mark has to be there earlier.
+ */
+static void arm(struct guard *g, int fd, struct track *t, bool asked)
+{
+	expect_write(g, t, asked);
+	watch__arm(g, fd, NULL, watch__asks(g));
 }
 
 /* fallocate: a matching file is about to be opened. True where the answer waits for a job. */
@@ -151,10 +155,13 @@ static bool opened_match(struct guard *g, const struct fanotify_event_metadata *
 		t->prealloc_bytes = (uint64_t)st->st_blocks * 512;
 	if (t->armed || being_written) /* a reader beside a writer begins no new story */
 		return false;
-	arm(g, m->fd, t, false);
-	if (st->st_size || st->st_blocks || !t->prealloc_bytes || pending < 0)
+	if (st->st_size || st->st_blocks || !t->prealloc_bytes || pending < 0) {
+		arm(g, m->fd, t, false);
 		return false;
+	}
+	expect_write(g, t, false);
 	answer__pend(g, pending, m->fd, -1, plants, true);
+	atomic_store(&g->pending[pending].mark_owed, true);
 	queue(g, m, JOB_NEW_FILE, slot, pending);
 	return true;
 }

@@ -246,16 +246,19 @@ static int record_self(struct guard *g)
 			       1);
 }
 
+/* A job of these begins in the moment in which the writer goes on, who comes first. */
+#define BEHIND_WRITERS 10
+
 static int start_threads(struct guard *g)
 {
-	int err = jobs__start(&g->planter, g, plant__do);
+	int err = jobs__start(&g->planter, g, plant__do, 0);
 
 	if (!err)
-		err = jobs__start(&g->hand, g, hand__do);
+		err = jobs__start(&g->hand, g, hand__do, 0);
 	if (!err)
-		err = jobs__start(&g->clerk, g, clerk__do);
+		err = jobs__start(&g->clerk, g, clerk__do, BEHIND_WRITERS);
 	if (!err)
-		err = jobs__start(&g->closer, g, closer__do);
+		err = jobs__start(&g->closer, g, closer__do, BEHIND_WRITERS);
 	if (!err)
 		err = keeper__start(g);
 	if (err)

@@ -167,6 +167,7 @@ struct pending {
 	uint64_t waited_ns; /* until the answer */
 	uint64_t plants;    /* wait until so many directories have been served; 0 = none */
 	bool has_job;
+	atomic_bool mark_owed; /* its file is not marked yet: by the hand, or with the answer */
 };
 
 /* A reason for which files go to disk; those since it was said last. */
@@ -285,6 +286,8 @@ int answer__slot(struct guard *g);
  */
 void answer__pend(struct guard *g, int slot, int fd, int track, uint64_t plants, bool has_job);
 bool answer__is_out(struct guard *g, int slot);
+/* Whether the caller shall mark its file, which bears no mark of ours yet. */
+bool answer__take_mark(struct guard *g, int slot);
 /*
  * By the hand. Whether the process waited until here; it goes on now, or when its directories have
  * been served. False where its answer was out already. *waited_ns (or NULL): how
@@ -345,13 +348,19 @@ void watch__changes(struct guard *g, int fd, bool on);
 void watch__disarm(struct guard *g, int fd);
 /* Nor questions, until something changes in it; and questions again. */
 void watch__quiet(struct guard *g, int fd, bool on);
-/* An own descriptor for changing a file, opened without an event of our own group. */
-int watch__reopen(struct guard *g, int fd);
+/* Whether watch__arm() shall let the kernel ask, by what the guard is for. */
+bool watch__asks(const struct guard *g);
+/*
+ * An own descriptor for changing a file, or -errno. `bare`: the file bears no mark of ours, and none
+ * that somebody sets meanwhile is left as it was; without it the watch thread has to answer us.
+ */
+int watch__reopen(struct guard *g, int fd, bool bare);
 
 /* ---- jobs.c ---- */
 
 typedef void (*job_fn)(struct guard *g, struct job *job);
-int jobs__start(struct jobs *q, struct guard *g, job_fn fn);
+/* `nice`: of its thread, as nice(1); 0 = as the process. */
+int jobs__start(struct jobs *q, struct guard *g, job_fn fn, int nice);
 /* From the watch thread: no allocation; -ENOBUFS when full. */
 int jobs__push(struct jobs *q, const struct job *job);
 void jobs__stop(struct jobs *q);

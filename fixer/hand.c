@@ -19,12 +19,33 @@ static bool is_closed(struct guard *g, const struct job *job)
 }
 
 /*
+ * The file bears no mark while its writer waits for us: a new one gets it here, one whose first write
+ * is asked about has lost it with the question. Where it got one in spite of that its answer was late
+ * and the writer is done; that mark took on the nature of ours, and another has to replace it.
+ */
+static int reopen(struct guard *g, const struct job *job)
+{
+	bool owed = job->pending >= 0 && answer__take_mark(g, job->pending);
+	bool bare = owed || (job->kind == JOB_FIRST_WRITE && job->pending >= 0 &&
+			     !answer__is_out(g, job->pending));
+	int rw = watch__reopen(g, job->fd, bare);
+
+	if (bare && is_closed(g, job)) {
+		watch__disarm(g, job->fd);
+		owed = true;
+	}
+	if (owed)
+		watch__arm(g, job->fd, NULL, watch__asks(g));
+	return rw;
+}
+
+/*
  * An event's descriptor is for reading. `*rw` is the caller's to let go. Where the writer was done
  * before us nothing stays behind its end: the clerk, who gives back what is too much, was there too.
  */
 static int extend(struct guard *g, const struct job *job, int *rw)
 {
-	int own = watch__reopen(g, job->fd), err;
+	int own = reopen(g, job), err;
 
 	if (own < 0)
 		return own;

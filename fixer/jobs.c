@@ -2,6 +2,7 @@
 /* The queues behind the watch thread, and the closer, which may wait for a whole file to go out. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@ struct jobs_arg {
 	struct jobs *q;
 	struct guard *g;
 	job_fn fn;
+	int nice;
 };
 
 static void *run_jobs(void *arg)
@@ -20,6 +22,8 @@ static void *run_jobs(void *arg)
 	struct jobs_arg a = *(struct jobs_arg *)arg;
 
 	free(arg);
+	if (a.nice)
+		setpriority(PRIO_PROCESS, (id_t)gettid(), a.nice);
 	for (;;) {
 		struct job job;
 
@@ -44,14 +48,14 @@ static void *run_jobs(void *arg)
 	}
 }
 
-int jobs__start(struct jobs *q, struct guard *g, job_fn fn)
+int jobs__start(struct jobs *q, struct guard *g, job_fn fn, int nice)
 {
 	struct jobs_arg *arg = malloc(sizeof(*arg));
 	int err;
 
 	if (!arg)
 		return -ENOMEM;
-	*arg = (struct jobs_arg){ q, g, fn };
+	*arg = (struct jobs_arg){ q, g, fn, nice };
 	urgent_lock__init(&q->lock);
 	pthread_cond_init(&q->more, NULL);
 	err = pthread_create(&q->thread, NULL, run_jobs, arg);

@@ -89,6 +89,11 @@ int watch__mark_memory_dir(struct guard *g, int dirfd, const char *name)
 		    FAN_OPEN | FAN_CLOSE_WRITE | FAN_EVENT_ON_CHILD, dirfd, name);
 }
 
+bool watch__asks(const struct guard *g)
+{
+	return g->conf.redo || g->conf.size_rule == SIZE_FTRUNCATE;
+}
+
 /*
  * FAN_MODIFY beside it: copy_file_range writes without asking, and an O_TRUNC shows as a change.
  */
@@ -121,21 +126,26 @@ void watch__quiet(struct guard *g, int fd, bool on)
 }
 
 /*
- * An open of ours asks our own watch thread, and would wait for it. A writer that opens this very
- * file in the same microseconds goes unseen, and unhindered. Never with SURV_MODIFY: that would stick
- * to the mark, and watch__quiet() needs it gone.
+ * An open of ours asks our own watch thread and waits for it, twice what the rest of it takes. Not
+ * where we are ignored; but while a writer has the file the kernel takes in only a mark that outlives
+ * changes (inode_is_open_for_write() in fs/notify/fanotify/fanotify_user.c), and that stays a mark's
+ * nature until it is gone, which watch__quiet() could not live with. So it is for a file without
+ * marks. A writer that opens this very file in the same microseconds goes unseen, and unhindered.
  */
-int watch__reopen(struct guard *g, int fd)
+int watch__reopen(struct guard *g, int fd, bool bare)
 {
+	const unsigned int ignore = FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY;
 	char path[40];
 	int rw;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	mark(g, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM, fd, NULL);
+	if (bare)
+		mark(g, FAN_MARK_ADD | ignore, FAN_OPEN_PERM, fd, NULL);
 	rw = open(path, O_RDWR | O_CLOEXEC);
 	if (rw < 0)
 		rw = -errno;
-	mark(g, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM, fd, NULL);
+	if (bare)
+		mark(g, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM, fd, NULL);
 	return rw;
 }
 

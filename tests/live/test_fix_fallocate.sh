@@ -58,6 +58,12 @@ sleep 0.3
 check "a short file keeps its size" equals "$(stat -c %s "$mnt/memory.bin")" 1000
 check "and no space behind its end" test "$(stat -c %b "$mnt/memory.bin")" -lt 4096
 rm "$mnt/memory.bin"
+exec 5<>"$mnt/memory.bin" # made at open; what is looked at while it is open is not known at its close
+head -c 65536 "$work/a" >&5
+check "its first write is seen when it happens" wait_for 5 eval \
+	'[[ $(state_of . extents_at_first_write.unwritten_bytes | tail -1) =~ ^[1-9] ]]'
+exec 5>&-
+rm "$mnt/memory.bin"
 
 wait_for 5 test -e "$mnt/.flatpause/spare"
 mkdir "$mnt/snap-4" # a BRANCH that fails before it writes
