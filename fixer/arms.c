@@ -11,6 +11,7 @@
 #include "../user/log.h"
 #include "guard.h"
 #include "loop.h"
+#include "name_text.h"
 #include "run.h"
 
 #define WAIT_WRITERS_NS 60000000000ull
@@ -93,7 +94,7 @@ int loop__put_in_force(struct loop *l, const char *mitigation)
 	err = apply__run(&fix);
 	loop__step(l, "apply", mitigation, err);
 	json_object_set_new(json_object_get(l->arms, mitigation), "applied",
-			    json_string(loop__options(&fix, m, options, sizeof(options))));
+			    name_text__to_json(loop__options(&fix, m, options, sizeof(options))));
 	if (!err)
 		l->in_force = mitigation;
 	return err;

@@ -11,6 +11,7 @@
 
 #include "../user/host/read.h"
 #include "guard.h"
+#include "name_text.h"
 #include "prealloc.h"
 
 /* What is said of a file again, when somebody writes it anew. */
@@ -25,9 +26,10 @@ static void forget(json_t *j)
 
 static json_t *describe(const struct track *t, enum made made, const char *state)
 {
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:I}", "n", (json_int_t)t->n, "dir", t->dir,
-			 "name", t->name, "state", state, "preallocated", track__made(made),
-			 "bytes", (json_int_t)t->prealloc_bytes);
+	return json_pack("{s:I, s:o, s:o, s:s, s:s, s:I}", "n", (json_int_t)t->n, "dir",
+			 name_text__to_json(t->dir), "name", name_text__to_json(t->name), "state",
+			 state, "preallocated", track__made(made), "bytes",
+			 (json_int_t)t->prealloc_bytes);
 }
 
 static void add_extents(json_t *j, const char *prefix, int err, const struct extents *e)
@@ -54,7 +56,7 @@ static void add_writer(json_t *j, const struct job *job)
 	if (job->pid <= 0 || read_text("", comm, sizeof(comm), "/proc/%d/comm", job->pid) < 0)
 		return;
 	comm[strcspn(comm, "\n")] = '\0';
-	json_object_set_new(j, "writer", json_string(comm));
+	json_object_set_new(j, "writer", name_text__to_json(comm));
 	json_object_set_new(j, "writer_pid", json_integer(job->pid));
 	if (job->unasked)
 		json_object_set_new(j, "writer_call", json_string("copy_file_range"));

@@ -17,7 +17,7 @@
 #define JOURNAL_MAGIC	    "FPFIXJNL"
 #define JOURNAL_VERSION	    1
 #define JOURNAL_BYTES_MAX   (64u << 20)
-#define JOURNAL_PAYLOAD_MAX 16384u
+#define JOURNAL_PAYLOAD_MAX 65536u
 
 /* Kinds are numbered for good: append only. */
 enum rec_kind {

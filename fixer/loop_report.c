@@ -8,6 +8,7 @@
 #include "../user/log.h"
 #include "beneath.h"
 #include "loop.h"
+#include "name_text.h"
 #include "run.h"
 
 void loop__step(struct loop *l, const char *what, const char *arm, int err)
@@ -61,10 +62,15 @@ static json_t *document(const struct loop *l)
 {
 	json_t *kept = l->kept ? json_object_get(l->arms, l->kept) : NULL;
 
-	return json_pack("{s:i, s:{s:{s:O, s:O, s:s, s:b}}}", "schema_version", 1, "scenarios",
-			 l->cfg->scenario, "arms", l->arms, "steps", l->steps, "kept",
-			 l->kept ? l->kept : "none", "flattened",
-			 json_is_true(json_object_get(kept, "flattened")));
+	json_t *name = name_text__to_json(l->cfg->scenario), *doc = NULL;
+
+	if (name)
+		doc = json_pack("{s:i, s:{s:{s:O, s:O, s:s, s:b}}}", "schema_version", 1,
+				"scenarios", json_string_value(name), "arms", l->arms, "steps",
+				l->steps, "kept", l->kept ? l->kept : "none", "flattened",
+				json_is_true(json_object_get(kept, "flattened")));
+	json_decref(name);
+	return doc;
 }
 
 int loop__write_report(struct loop *l)

@@ -19,6 +19,7 @@
 #include "hold.h"
 #include "journal.h"
 #include "memfile.h"
+#include "name_text.h"
 
 /* What has been begun, so that it can be taken back. */
 struct opening {
@@ -240,9 +241,9 @@ static int record(struct opening *o, bool link)
 	if (!err)
 		err = journal__append(
 			&o->journal, REC_FILE,
-			json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:b, s:s}", "n", 1, "dir", ".",
-				  "name", o->conf.name, "state", "in memory", "memory_ino",
-				  (json_int_t)o->memory.ino, "old",
+			json_pack("{s:i, s:s, s:o, s:s, s:I, s:I, s:b, s:s}", "n", 1, "dir", ".",
+				  "name", name_text__to_json(o->conf.name), "state", "in memory",
+				  "memory_ino", (json_int_t)o->memory.ino, "old",
 				  (json_int_t)(o->old.st_ino ? memfd__ident(o->dirfd, o->conf.name)
 							     : 0),
 				  "linked", link, "target", o->target),

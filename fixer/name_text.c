@@ -41,6 +41,29 @@ json_t *name_text__to_json(const char *name)
 	return j;
 }
 
+json_t *name_text__vformat(const char *fmt, va_list ap)
+{
+	char *text;
+	json_t *j;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		return NULL;
+	j = name_text__to_json(text);
+	free(text);
+	return j;
+}
+
+json_t *name_text__format(const char *fmt, ...)
+{
+	va_list ap;
+	json_t *j;
+
+	va_start(ap, fmt);
+	j = name_text__vformat(fmt, ap);
+	va_end(ap);
+	return j;
+}
+
 /* \xNN at `text`; 0 = it is none. */
 static unsigned int escaped(const char *text)
 {

@@ -8,10 +8,15 @@
 #define FLATPAUSE_FIXER_NAME_TEXT_H
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <stddef.h>
 
 /* NULL without memory. */
 json_t *name_text__to_json(const char *name);
+
+/* What is said about names, with whatever bytes are in them. NULL without memory. */
+json_t *name_text__format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+json_t *name_text__vformat(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 
 /* "" where `j` is no text. 0, or -ENAMETOOLONG: cut. */
 int name_text__from_json(const json_t *j, char *name, size_t size);

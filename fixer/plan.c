@@ -9,6 +9,7 @@
 #include "../user/cli/params.h"
 #include "../user/cli/wrap.h"
 #include "beneath.h"
+#include "name_text.h"
 #include "state.h"
 
 static const char *text_of(const json_t *o, const char *key, const char *otherwise)
@@ -85,7 +86,7 @@ static void change(json_t *list, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	json_array_append_new(list, json_vsprintf(fmt, ap));
+	json_array_append_new(list, name_text__vformat(fmt, ap));
 	va_end(ap);
 }
 
@@ -199,11 +200,11 @@ static json_t *command_of(const char *name, enum mitigation m, const struct plan
 	char options[128];
 
 	if (m != MITIGATION_TUNE)
-		return json_sprintf("flatpause fix apply --mitigation %s%s --match '%s' '%s'", name,
-				    m == MITIGATION_FALLOCATE && f->redo ? " --redo" : "", f->match,
-				    dir);
+		return name_text__format(
+			"flatpause fix apply --mitigation %s%s --match '%s' '%s'", name,
+			m == MITIGATION_FALLOCATE && f->redo ? " --redo" : "", f->match, dir);
 	tune_conf__options(&f->tune, options, sizeof(options));
-	return json_sprintf("flatpause fix apply --mitigation %s %s '%s'", name, options, dir);
+	return name_text__format("flatpause fix apply --mitigation %s %s '%s'", name, options, dir);
 }
 
 json_t *plan__changes(enum mitigation m, const struct plan_facts *f)
@@ -305,7 +306,7 @@ static json_t *step(const json_t *advice, const struct plan_facts *f)
 		undo = json_string(text_of(advice, "undo", ""));
 	} else {
 		command = command_of(name, m, f, dir);
-		undo = json_sprintf("flatpause fix revert '%s'", dir);
+		undo = name_text__format("flatpause fix revert '%s'", dir);
 	}
 	return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "mitigation", name, "why",
 			 text_of(advice, "why", ""), "supported", supported, "command", command,
@@ -325,9 +326,10 @@ json_t *plan__build(const json_t *diagnosis, const struct plan_facts *facts)
 			return NULL;
 		}
 	}
-	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o}", "schema_version", 1, "cause",
+	return json_pack("{s:i, s:s, s:s, s:o, s:o, s:o}", "schema_version", 1, "cause",
 			 text_of(verdict, "cause", "unknown"), "text", text_of(verdict, "text", ""),
-			 "dir", facts->dir, "match", facts->match, "steps", steps);
+			 "dir", name_text__to_json(facts->dir), "match",
+			 name_text__to_json(facts->match), "steps", steps);
 }
 
 static void print_changes(const json_t *changes)

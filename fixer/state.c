@@ -15,6 +15,7 @@
 #include "../user/log.h"
 #include "beneath.h"
 #include "export.h"
+#include "name_text.h"
 
 static const char *const names[] = { "none", "fallocate", "memfd", "tune", "memfd-open" };
 
@@ -168,18 +169,23 @@ int size_of_file(const char *path, uint64_t *bytes)
 	return 0;
 }
 
+/* Two paths and two names, none of their bytes UTF-8: five characters each in JSON, \\xNN. */
+_Static_assert(5 * 2 * (PATH_MAX + NAME_MAX) + 1024 <= JOURNAL_PAYLOAD_MAX, "an intent fits");
+
 json_t *conf__to_json(const struct fix_conf *c)
 {
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:i, s:I, s:s, s:I, s:s, s:s, s:b, "
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:I, s:o, s:I, s:s, s:s, s:b, "
 			 "s:b, s:b, s:I, s:I, s:b}",
-			 "mitigation", mitigation_name(c->mitigation), "dir", c->dir, "dev",
-			 (json_int_t)c->dev, "ino", (json_int_t)c->ino, "fsid", (json_int_t)c->fsid,
-			 "match", c->match, "name", c->name, "size_rule", c->size_rule,
-			 "size_bytes", (json_int_t)c->size_bytes, "size_path", c->size_path,
-			 "memory_bytes", (json_int_t)c->memory_bytes, "id", c->id, "tmp_dir",
-			 c->tmp_dir, "no_plant", c->no_plant, "redo", c->redo, "no_readback",
-			 c->no_readback, "export_rate_bytes", (json_int_t)c->export_rate_bytes,
-			 "export_workers", (json_int_t)c->export_workers, "cover", c->cover);
+			 "mitigation", mitigation_name(c->mitigation), "dir",
+			 name_text__to_json(c->dir), "dev", (json_int_t)c->dev, "ino",
+			 (json_int_t)c->ino, "fsid", (json_int_t)c->fsid, "match",
+			 name_text__to_json(c->match), "name", name_text__to_json(c->name),
+			 "size_rule", c->size_rule, "size_bytes", (json_int_t)c->size_bytes,
+			 "size_path", name_text__to_json(c->size_path), "memory_bytes",
+			 (json_int_t)c->memory_bytes, "id", c->id, "tmp_dir", c->tmp_dir,
+			 "no_plant", c->no_plant, "redo", c->redo, "no_readback", c->no_readback,
+			 "export_rate_bytes", (json_int_t)c->export_rate_bytes, "export_workers",
+			 (json_int_t)c->export_workers, "cover", c->cover);
 }
 
 static int copy_text(char *to, size_t size, const char *from)
@@ -187,15 +193,21 @@ static int copy_text(char *to, size_t size, const char *from)
 	return (size_t)snprintf(to, size, "%s", from) < size ? 0 : -EINVAL;
 }
 
+static int copy_name(char *to, size_t size, const json_t *from)
+{
+	return json_is_string(from) && !name_text__from_json(from, to, size) ? 0 : -EINVAL;
+}
+
 int conf__from_json(json_t *j, struct fix_conf *c)
 {
-	const char *mitigation, *dir, *match, *name, *id, *tmp, *size_path = "";
+	const char *mitigation, *id, *tmp;
+	json_t *dir, *match, *name, *size_path = NULL;
 	json_int_t dev, ino, fsid, size, memory, rate = 0, workers = 1;
 	int no_plant, redo, no_readback = 0, rule = SIZE_PREVIOUS, cover = 0;
 
 	memset(c, 0, sizeof(*c));
 	if (json_unpack(j,
-			"{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s?i, s:I, s?s, s:I, s:s, s:s, s:b, "
+			"{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s?i, s:I, s?o, s:I, s:s, s:s, s:b, "
 			"s:b, s?b, s?I, s?I, s?b}",
 			"mitigation", &mitigation, "dir", &dir, "dev", &dev, "ino", &ino, "fsid",
 			&fsid, "match", &match, "name", &name, "size_rule", &rule, "size_bytes",
@@ -221,10 +233,10 @@ int conf__from_json(json_t *j, struct fix_conf *c)
 	if (workers < 0 || workers > EXPORT_WORKERS_MAX)
 		return -EINVAL;
 	c->export_workers = (uint32_t)workers;
-	if (c->mitigation == MITIGATION_NONE || copy_text(c->dir, sizeof(c->dir), dir) ||
-	    copy_text(c->match, sizeof(c->match), match) ||
-	    copy_text(c->name, sizeof(c->name), name) || copy_text(c->id, sizeof(c->id), id) ||
-	    copy_text(c->size_path, sizeof(c->size_path), size_path) ||
+	if (c->mitigation == MITIGATION_NONE || copy_name(c->dir, sizeof(c->dir), dir) ||
+	    copy_name(c->match, sizeof(c->match), match) ||
+	    copy_name(c->name, sizeof(c->name), name) || copy_text(c->id, sizeof(c->id), id) ||
+	    (size_path && copy_name(c->size_path, sizeof(c->size_path), size_path)) ||
 	    copy_text(c->tmp_dir, sizeof(c->tmp_dir), tmp))
 		return -EINVAL;
 	return c->name[0] && !name_ok(c->name) ? -EINVAL : 0;

@@ -11,6 +11,7 @@
 #include "../user/host/read.h"
 #include "../user/log.h"
 #include "export.h"
+#include "name_text.h"
 #include "verbs.h"
 
 struct status_cfg {
@@ -95,11 +96,12 @@ static json_t *one(struct state *s)
 		add_finding(file);
 		json_array_append(files, file);
 	}
-	return json_pack("{s:s, s:s, s:b, s:s, s:b, s:i, s:s, s:O, s:o, s:O, s:o*}", "dir",
-			 s->conf.dir, "mitigation", mitigation_name(s->conf.mitigation), "cover",
-			 s->conf.cover, "match", s->conf.match, "alive", state__alive(s), "pid",
-			 (int)s->pid, "journal", s->path, "notes", s->notes, "files", files,
-			 "knobs", s->knobs, "export", export_of(s));
+	return json_pack("{s:o, s:s, s:b, s:o, s:b, s:i, s:o, s:O, s:o, s:O, s:o*}", "dir",
+			 name_text__to_json(s->conf.dir), "mitigation",
+			 mitigation_name(s->conf.mitigation), "cover", s->conf.cover, "match",
+			 name_text__to_json(s->conf.match), "alive", state__alive(s), "pid",
+			 (int)s->pid, "journal", name_text__to_json(s->path), "notes", s->notes,
+			 "files", files, "knobs", s->knobs, "export", export_of(s));
 }
 
 static int add(const char *path, void *arg)

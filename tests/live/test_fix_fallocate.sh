@@ -79,6 +79,17 @@ check "no space: a clear message" says "cannot preallocate" apply --mitigation f
 	--size-from 10G "$mnt"
 check "no space: nothing is left" nothing_left
 
+# names that are no UTF-8, of the guarded directory and of what its writers make
+odd=$mnt/$'latin \xe4'
+kept_by_name() { "$fixer" status --json | jq -e '.guards[0].files[] | select(.name == "m\\xff") | .at_close == "kept"'; }
+mkdir "$odd"
+check "a directory of any name" apply --mitigation fallocate --match $'m\xff*' --size-from $size "$odd"
+check "is told in status" says 'latin \xe4: fallocate' "$fixer" status
+cat "$work/a" >"$odd/"$'m\xff'
+check "and what became of a file of any name" wait_for 5 eval 'kept_by_name >/dev/null'
+check "and reverted" timeout 60 "$fixer" revert "$odd"
+check "nothing is left" nothing_left
+
 # --redo: again at the first write behind an O_TRUNC
 apply --mitigation fallocate --redo "$mnt"
 mkdir "$mnt/snap-5"

@@ -299,6 +299,35 @@ static void tmpfs_is_said(void **state)
 	json_decref(d);
 }
 
+/* A directory and a pattern of any bytes: every change is in the plan all the same. */
+static void names_that_are_no_text(void **state)
+{
+	struct plan_facts f = { .dir = "/s\xe4",
+				.match = "m\xff*",
+				.state_dir = "/state\xfe",
+				.tune = NOTHING_TO_TUNE };
+	struct plan_facts plain = {
+		.dir = "/s", .match = "m*", .state_dir = "/t", .tune = NOTHING_TO_TUNE
+	};
+	json_t *d = diagnosis(two), *p = plan__build(d, &f), *like = plan__build(d, &plain), *step;
+	static const char *const lists[] = { "changes", "revert_changes" };
+
+	(void)state;
+	assert_non_null(p);
+	assert_string_equal(json_string_value(json_object_get(p, "dir")), "/s\\xe4");
+	assert_string_equal(json_string_value(json_object_get(p, "match")), "m\\xff*");
+	step = json_array_get(json_object_get(p, "steps"), 0);
+	assert_non_null(strstr(json_string_value(json_object_get(step, "command")), "'/s\\xe4'"));
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(
+			json_array_size(json_object_get(step, lists[i])),
+			json_array_size(json_object_get(
+				json_array_get(json_object_get(like, "steps"), 0), lists[i])));
+	json_decref(p);
+	json_decref(like);
+	json_decref(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +340,7 @@ int main(void)
 		cmocka_unit_test(directory_from_the_files),
 		cmocka_unit_test(odd_input),
 		cmocka_unit_test(tmpfs_is_said),
+		cmocka_unit_test(names_that_are_no_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
