@@ -19,14 +19,6 @@
 #include "prealloc.h"
 #include "verbs.h"
 
-void apply_cfg__defaults(struct apply_cfg *cfg)
-{
-	*cfg = (struct apply_cfg){ .match = "memory.bin",
-				   .size_from = "previous",
-				   .export_workers = EXPORT_WORKERS };
-	tune_conf__defaults(&cfg->tune);
-}
-
 int exit_code(int err)
 {
 	if (!err)
@@ -445,92 +437,4 @@ int apply__run(const struct apply_cfg *cfg)
 	else
 		close(fd);
 	return err;
-}
-
-static const struct param apply_params[] = {
-	PARAM(struct apply_cfg, mitigation, "mitigation", 'm', PARAM_STRING, "NAME",
-	      "fallocate: space is allocated before the pause; memfd: memory first, disk after; "
-	      "tune: settings of the disk"),
-	PARAM(struct apply_cfg, match, "match", 0, PARAM_STRING, "GLOB",
-	      "the memory file's name (default memory.bin)"),
-	PARAM(struct apply_cfg, size_from, "size-from", 0, PARAM_STRING, "SIZE",
-	      "'previous' (default: the newest matching file), 'ftruncate' (as the writer says), "
-	      "a file of that size, or bytes"),
-	PARAM(struct apply_cfg, memory_bytes, "memory", 0, PARAM_SIZE, "BYTES",
-	      "memfd: budget; beyond it files go to disk (default: half of free memory)"),
-	PARAM(struct apply_cfg, export_rate_bytes, "export-rate", 0, PARAM_SIZE, "BYTES",
-	      "memfd: at most so many bytes a second to disk (default: as fast as it goes)"),
-	{ .name = "export-workers",
-	  .type = PARAM_U32,
-	  .offset = offsetof(struct apply_cfg, export_workers),
-	  .min = 1,
-	  .max = EXPORT_WORKERS_MAX,
-	  .arg = "N",
-	  .help = "memfd: so many files go to disk side by side (default 2)" },
-	PARAM(struct apply_cfg, no_readback, "no-readback", 0, PARAM_FLAG, NULL,
-	      "memfd: let the memory go when the file is durable, without reading it back from "
-	      "disk first"),
-	PARAM(struct apply_cfg, cover, "cover", 0, PARAM_FLAG, NULL,
-	      "memfd: writers are met by a file system over DIR (FUSE), however they open their "
-	      "files; else by links that are planted into new directories"),
-	PARAM(struct apply_cfg, no_plant, "no-plant", 0, PARAM_FLAG, NULL,
-	      "fallocate: nothing is put there in advance (for writers that use O_EXCL)"),
-	PARAM(struct apply_cfg, redo, "redo", 0, PARAM_FLAG, NULL,
-	      "fallocate: again at the first write behind an O_TRUNC; ext4's own flush at close, "
-	      "which may be what helps, does not happen then"),
-	PARAM(struct apply_cfg, tune.max_bytes, "max-bytes", 0, PARAM_SIZE, "BYTES",
-	      "tune: what may be dirty on the disk at once"),
-	PARAM(struct apply_cfg, tune.wbt_lat_usec, "wbt-lat-usec", 0, PARAM_SIZE, "N",
-	      "tune: target of writeback throttling; 0 turns it off"),
-	PARAM(struct apply_cfg, tune.background_bytes, "background-bytes", 0, PARAM_SIZE, "BYTES",
-	      "tune: from where on the flusher writes; of the whole host, needs --global"),
-	PARAM(struct apply_cfg, global, "global", 0, PARAM_FLAG, NULL,
-	      "tune: allow what is not of this disk alone"),
-	PARAM(struct apply_cfg, foreground, "foreground", 0, PARAM_FLAG, NULL,
-	      "do not become a daemon"),
-	{ 0 },
-};
-
-int fix_apply(int argc, char **argv)
-{
-	static const struct params_spec spec = {
-		.verb = "fix apply",
-		.summary = "Puts a mitigation in force for writers below DIR that cannot be "
-			   "changed.",
-		.usage = "flatpause fix apply --mitigation fallocate|memfd|tune [options] DIR",
-		.examples =
-			"  flatpause fix apply --mitigation memfd /srv/snapshots --memory 8G\n"
-			"  flatpause fix apply --mitigation fallocate /srv/snapshots --size-from "
-			"2G\n"
-			"  flatpause fix apply --mitigation tune --max-bytes 32M /srv/snapshots\n"
-			"  flatpause fix status /srv/snapshots      # what became of each file\n"
-			"  flatpause fix revert /srv/snapshots      # undo, nothing lost\n",
-		.params = apply_params,
-	};
-	struct params_result res;
-	struct apply_cfg cfg;
-	int err;
-
-	apply_cfg__defaults(&cfg);
-	err = params__parse(&spec, argc, argv, &cfg, &res);
-	if (err)
-		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
-	if (res.rest.cnt == 2 && !cfg.mitigation) { /* `fix apply memfd DIR` */
-		cfg.mitigation = res.rest.v[0];
-		res.rest.v[0] = res.rest.v[1];
-		res.rest.cnt = 1;
-	}
-	if (res.rest.cnt != 1) {
-		log_err(0, "fix apply takes one directory; see `flatpause fix apply --help`");
-		return FP_EXIT_USAGE;
-	}
-	cfg.dir = res.rest.v[0];
-	err = apply__run(&cfg);
-	if (!err && cfg.foreground)
-		log_info("the guard has ended; `flatpause fix revert %s` clears up behind it",
-			 cfg.dir);
-	else if (!err)
-		log_info("%s is in force for %s; undo: flatpause fix revert %s", cfg.mitigation,
-			 cfg.dir, cfg.dir);
-	return exit_code(err);
 }

@@ -21,8 +21,7 @@
 #define DIRS_MAX 64
 
 struct guard_cfg {
-	const char *match, *size_from;
-	bool no_plant, no_redo;
+	struct apply_cfg fix;
 };
 
 struct guards {
@@ -33,18 +32,11 @@ struct guards {
 
 static int guard_one(const struct guard_cfg *cfg, const char *dir, pid_t parent)
 {
-	struct apply_cfg a;
+	struct apply_cfg a = cfg->fix;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		return -ECHILD;
-	apply_cfg__defaults(&a);
-	a.mitigation = "fallocate";
-	a.match = cfg->match;
-	a.size_from = cfg->size_from;
-	a.no_plant = cfg->no_plant;
-	a.redo = !cfg->no_redo;
-	a.foreground = true;
 	a.dir = dir;
 	return apply__run(&a);
 }
@@ -155,14 +147,9 @@ static int guard(struct guards *g, const struct guard_cfg *cfg)
 }
 
 static const struct param guard_params[] = {
-	PARAM(struct guard_cfg, match, "match", 0, PARAM_STRING, "GLOB",
-	      "the memory file's name (default memory.bin)"),
-	PARAM(struct guard_cfg, size_from, "size-from", 0, PARAM_STRING, "SIZE",
-	      "'previous' (default: the newest matching file), 'ftruncate' (as the writer says), "
-	      "a file of that size, or bytes"),
-	PARAM(struct guard_cfg, no_plant, "no-plant", 0, PARAM_FLAG, NULL,
-	      "nothing is put into new directories in advance (for writers that use O_EXCL)"),
-	PARAM(struct guard_cfg, no_redo, "no-redo", 0, PARAM_FLAG, NULL,
+	APPLY_PARAMS_FILES(struct guard_cfg, fix, ""),
+	APPLY_PARAM_NO_PLANT(struct guard_cfg, fix, ""),
+	PARAM(struct guard_cfg, fix.redo, "no-redo", 0, PARAM_NO_FLAG, NULL,
 	      "what an O_TRUNC at open undid is reported, and not made again"),
 	{ 0 },
 };
@@ -180,11 +167,15 @@ int fix_guard(int argc, char **argv)
 			    "ftruncate\n",
 		.params = guard_params,
 	};
-	struct guard_cfg cfg = { .match = "memory.bin", .size_from = "previous" };
 	struct params_result res;
 	struct guards g = { 0 };
-	int err = params__parse(&spec, argc, argv, &cfg, &res);
+	struct guard_cfg cfg;
+	int err;
 
+	apply_cfg__defaults(&cfg.fix);
+	cfg.fix.mitigation = "fallocate";
+	cfg.fix.redo = cfg.fix.foreground = true;
+	err = params__parse(&spec, argc, argv, &cfg, &res);
 	if (err)
 		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
 	if (!res.rest.cnt || res.rest.cnt > DIRS_MAX) {

@@ -9,16 +9,14 @@
 
 #include "../user/cli/params.h"
 #include "../user/log.h"
-#include "export.h"
 #include "memfd.h"
 #include "verbs.h"
 
 struct memfd_cfg {
 	struct memfd_open_cfg open;
-	const char *match, *size_from;
-	bool discard, foreground, links, no_readback;
-	uint64_t wait_ns, export_rate_bytes;
-	uint32_t export_workers;
+	struct apply_cfg dirs;
+	bool discard;
+	uint64_t wait_ns;
 };
 
 static const struct param memfd_params[] = {
@@ -32,26 +30,11 @@ static const struct param memfd_params[] = {
 	      "close: what is in memory is not wanted"),
 	PARAM(struct memfd_cfg, wait_ns, "wait", 0, PARAM_DURATION, "DURATION",
 	      "export, close: how long to wait for a writer (default 60s)"),
-	PARAM(struct memfd_cfg, open.memory_bytes, "memory", 0, PARAM_SIZE, "BYTES",
-	      "budget; beyond it files go to disk (default: half of free memory)"),
-	PARAM(struct memfd_cfg, match, "match", 0, PARAM_STRING, "GLOB",
-	      "DIR: the memory file's name (default memory.bin)"),
-	PARAM(struct memfd_cfg, size_from, "size-from", 0, PARAM_STRING, "SIZE",
-	      "DIR: 'previous' (default: the newest matching file) or bytes"),
-	PARAM(struct memfd_cfg, export_rate_bytes, "export-rate", 0, PARAM_SIZE, "BYTES",
-	      "DIR: at most so many bytes a second to disk (default: as fast as it goes)"),
-	{ .name = "export-workers",
-	  .type = PARAM_U32,
-	  .offset = offsetof(struct memfd_cfg, export_workers),
-	  .min = 1,
-	  .max = EXPORT_WORKERS_MAX,
-	  .arg = "N",
-	  .help = "DIR: so many files go to disk side by side (default 2)" },
-	PARAM(struct memfd_cfg, no_readback, "no-readback", 0, PARAM_FLAG, NULL,
-	      "DIR: what is durable is not read back before its memory goes"),
-	PARAM(struct memfd_cfg, foreground, "foreground", 0, PARAM_FLAG, NULL,
-	      "DIR: do not become a daemon"),
-	PARAM(struct memfd_cfg, links, "links", 0, PARAM_FLAG, NULL,
+	APPLY_PARAM_BUDGET(struct memfd_cfg, dirs, ""),
+	APPLY_PARAMS_FILES(struct memfd_cfg, dirs, "DIR: "),
+	APPLY_PARAMS_EXPORT(struct memfd_cfg, dirs, "DIR: "),
+	APPLY_PARAM_FOREGROUND(struct memfd_cfg, dirs, "DIR: "),
+	PARAM(struct memfd_cfg, dirs.cover_or_links, "links", 0, PARAM_NO_FLAG, NULL,
 	      "DIR: no file system over it, only links planted into new directories; not for "
 	      "writers with O_EXCL, but seen in every mount namespace"),
 	{ 0 },
@@ -66,6 +49,7 @@ static int usage_err(const char *text)
 static int open_one(struct memfd_cfg *cfg, const char *path)
 {
 	cfg->open.path = path;
+	cfg->open.memory_bytes = cfg->dirs.memory_bytes;
 	if (!cfg->open.size_bytes)
 		return usage_err("fix memfd open needs --size BYTES");
 	return memfd__open(&cfg->open, stdout);
@@ -116,25 +100,13 @@ static int one_file(struct memfd_cfg *cfg, const struct param_list *words)
 /* A directory that fails does not take the others along; the first error is what is answered. */
 static int directories(const struct memfd_cfg *cfg, const struct param_list *dirs)
 {
-	struct apply_cfg a;
+	struct apply_cfg a = cfg->dirs;
 	int first = 0, err;
 
-	if (cfg->foreground && dirs->cnt > 1)
+	if (a.foreground && dirs->cnt > 1)
 		return usage_err("--foreground takes one DIR");
 	for (size_t i = 0; i < dirs->cnt; i++) {
-		apply_cfg__defaults(&a);
-		a.mitigation = "memfd";
 		a.dir = dirs->v[i];
-		a.memory_bytes = cfg->open.memory_bytes;
-		a.foreground = cfg->foreground;
-		a.cover_or_links = !cfg->links;
-		a.export_rate_bytes = cfg->export_rate_bytes;
-		a.no_readback = cfg->no_readback;
-		a.export_workers = cfg->export_workers;
-		if (cfg->match)
-			a.match = cfg->match;
-		if (cfg->size_from)
-			a.size_from = cfg->size_from;
 		err = apply__run(&a);
 		if (!first)
 			first = err;
@@ -158,10 +130,14 @@ int fix_memfd(int argc, char **argv)
 			"  flatpause fix revert /srv/snapshots             # ends the latter\n",
 		.params = memfd_params,
 	};
-	struct memfd_cfg cfg = { .wait_ns = 60000000000ull, .export_workers = EXPORT_WORKERS };
+	struct memfd_cfg cfg = { .wait_ns = 60000000000ull };
 	struct params_result res;
-	int err = params__parse(&spec, argc, argv, &cfg, &res);
+	int err;
 
+	apply_cfg__defaults(&cfg.dirs);
+	cfg.dirs.mitigation = "memfd";
+	cfg.dirs.cover_or_links = true;
+	err = params__parse(&spec, argc, argv, &cfg, &res);
 	if (err)
 		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
 	if (!res.rest.cnt)

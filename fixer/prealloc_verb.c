@@ -23,7 +23,7 @@ struct prealloc_cfg {
 	bool json;
 };
 
-struct target {
+struct place {
 	const char *path;
 	const char *name; /* its last component */
 	int dirfd;
@@ -57,7 +57,7 @@ static int wanted_bytes(const struct prealloc_cfg *cfg, uint64_t *bytes)
 	return 0;
 }
 
-static int open_parent(struct target *t)
+static int open_parent(struct place *t)
 {
 	const char *slash = strrchr(t->path, '/');
 	char dir[PATH_MAX];
@@ -83,7 +83,7 @@ static int open_parent(struct target *t)
 
 /* ---- a file that is not there yet ---- */
 
-static int fill_new(struct target *t, int fd, uint64_t bytes)
+static int fill_new(struct place *t, int fd, uint64_t bytes)
 {
 	if (fallocate(fd, 0, 0, (off_t)bytes)) {
 		if (errno != EOPNOTSUPP)
@@ -101,7 +101,7 @@ static int fill_new(struct target *t, int fd, uint64_t bytes)
 }
 
 /* It has no name until it is whole: a crash leaves nothing. */
-static int make_new(struct target *t, uint64_t bytes)
+static int make_new(struct place *t, uint64_t bytes)
 {
 	int fd = openat(t->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), err;
 	char self[64];
@@ -117,7 +117,7 @@ static int make_new(struct target *t, uint64_t bytes)
 }
 
 /* For file systems without O_TMPFILE: under a name of ours first. */
-static int make_named(struct target *t, uint64_t bytes)
+static int make_named(struct place *t, uint64_t bytes)
 {
 	char tmp[NAME_MAX + 1];
 	int fd, err;
@@ -183,7 +183,7 @@ static void give_back(int fd, off_t size, const struct hole *v, int cnt)
 	}
 }
 
-static int fill_existing(struct target *t, int fd, off_t size, uint64_t bytes)
+static int fill_existing(struct place *t, int fd, off_t size, uint64_t bytes)
 {
 	struct hole *holes = calloc(HOLES_MAX, sizeof(*holes));
 	int cnt = holes ? find_holes(fd, size, holes) : -ENOMEM, err = 0;
@@ -205,7 +205,7 @@ static int fill_existing(struct target *t, int fd, off_t size, uint64_t bytes)
 	return err;
 }
 
-static int use_existing(struct target *t, uint64_t bytes)
+static int use_existing(struct place *t, uint64_t bytes)
 {
 	int fd = beneath__open(t->dirfd, t->name, O_RDWR | O_NONBLOCK, 0), err;
 	struct stat st;
@@ -237,7 +237,7 @@ static int use_existing(struct target *t, uint64_t bytes)
 
 /* ---- the verb ---- */
 
-static int prealloc(struct target *t, uint64_t bytes)
+static int prealloc(struct place *t, uint64_t bytes)
 {
 	struct stat st;
 	int err;
@@ -254,7 +254,7 @@ static int prealloc(struct target *t, uint64_t bytes)
 		   : 0;
 }
 
-static void tell(const struct target *t, uint64_t bytes, bool json)
+static void tell(const struct place *t, uint64_t bytes, bool json)
 {
 	int fd = beneath__open(t->dirfd, t->name, O_RDONLY | O_NONBLOCK, 0);
 	struct extents e = { 0 };
@@ -305,7 +305,7 @@ int fix_prealloc(int argc, char **argv)
 		.params = prealloc_params,
 	};
 	struct prealloc_cfg cfg = { 0 };
-	struct target t = { .dirfd = -1 };
+	struct place t = { .dirfd = -1 };
 	struct params_result res;
 	uint64_t bytes;
 	int err = params__parse(&spec, argc, argv, &cfg, &res);

@@ -3,10 +3,10 @@
 #ifndef FLATPAUSE_FIXER_VERBS_H
 #define FLATPAUSE_FIXER_VERBS_H
 
-#include <stdbool.h>
 #include <stdint.h>
+
+#include "apply_options.h"
 #include "state.h"
-#include "tune.h"
 
 int fix_plan(int argc, char **argv);
 int fix_apply(int argc, char **argv);
@@ -17,20 +17,6 @@ int fix_guard(int argc, char **argv);
 int fix_memfd(int argc, char **argv);
 int fix_auto(int argc, char **argv);
 
-/* What `apply` and `auto` ask for. */
-struct apply_cfg {
-	const char *mitigation, *match, *size_from, *dir;
-	uint64_t memory_bytes; /* 0 = half of what is free */
-	uint64_t export_rate_bytes;
-	uint32_t export_workers;
-	bool foreground, no_plant, redo, no_readback;
-	bool cover;	     /* memfd: by a file system over the directory */
-	bool cover_or_links; /* ... where it can be had, by planted links else */
-	struct tune_conf tune;
-	bool global; /* tune may change settings of the whole host */
-};
-
-void apply_cfg__defaults(struct apply_cfg *cfg);
 /* 0 when the guard is armed or the settings are changed, -errno; said. */
 int apply__run(const struct apply_cfg *cfg);
 

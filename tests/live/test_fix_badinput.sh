@@ -52,6 +52,32 @@ check "the plan of auto too" equals "$(broken_pipe "$fixer" auto --dir "$mnt" --
 timeout 20 "$fixer" revert "$mnt" >&- 2>&-
 check "a revert with closed streams" nothing_left
 
+# what a help says of an option, on one line, without the part of the verb that it belongs to
+help_of() { # VERB OPTION
+	"$fixer" "$1" --help | sed 's/^  -\([a-z]\), /      /' |
+		awk -v option="--$2" '!/^       /{ on = $1 == option } on' | tr -s ' \n' ' ' |
+		sed "s/\\(--$2\\( [A-Z]*\\)\\?\\) \\(memfd\\|fallocate\\|DIR\\): /\\1 /"
+}
+same_help() { # OPTION VERB...
+	local first verb
+	first=$(help_of "$2" "$1")
+	[ -n "$first" ] || return 1
+	for verb in "${@:3}"; do
+		equals "$(help_of "$verb" "$1")" "$first" || return 1
+	done
+}
+for option in match size-from; do
+	check "--$option is the same for every verb" same_help $option apply memfd guard auto
+done
+for option in memory export-rate export-workers no-readback; do
+	check "--$option is the same for every verb" same_help $option apply memfd auto
+done
+check "--foreground is the same for every verb" same_help foreground apply memfd
+check "--no-plant is the same for every verb" same_help no-plant apply guard auto
+for option in cover redo; do
+	check "--$option is the same for every verb" same_help $option apply auto
+done
+
 # messages must not go where the journal is, whatever descriptor it got
 "$fixer" apply --mitigation memfd --foreground "$mnt" <&- >&- 2>&- &
 wait_for 5 eval '[ "$(guard_pid)" -gt 0 ]'
