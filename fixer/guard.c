@@ -235,14 +235,15 @@ static int adopt_spare(struct guard *g, uint64_t bytes)
 	return 0;
 }
 
-static int record_self(struct guard *g)
+static int record_self(struct guard *g, const struct cover_keep *keep)
 {
 	char boot[40];
 
 	boot_id(boot);
 	return journal__append(&g->journal, REC_DAEMON,
-			       json_pack("{s:I, s:I, s:s}", "pid", (json_int_t)g->self, "start",
-					 (json_int_t)pid_start_time(g->self), "boot", boot),
+			       json_pack("{s:I, s:I, s:s, s:I}", "pid", (json_int_t)g->self,
+					 "start", (json_int_t)pid_start_time(g->self), "boot", boot,
+					 "cover_dev", (json_int_t)(keep ? cover__dev(keep) : 0)),
 			       1);
 }
 
@@ -330,7 +331,7 @@ int guard__start(struct guard *g, const struct fix_conf *conf, int journal_fd, u
 			    "our memory cannot be locked (%s): where it is short writers may wait "
 			    "longer",
 			    strerror(errno));
-	err = record_self(g);
+	err = record_self(g, keep);
 	if (!err && conf->mitigation == MITIGATION_MEMFD) {
 		err = resume__held(g);
 		if (err)

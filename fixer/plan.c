@@ -237,7 +237,10 @@ json_t *plan__changes(enum mitigation m, const struct plan_facts *f)
 static void memfd_reverts(json_t *l, const struct plan_facts *f, const char *dir)
 {
 	if (f->apply && f->apply->cover)
-		change(l, "umount -l %s; what is open is served until it is closed", dir);
+		change(l,
+		       "umount -l %s; what is open is served until it is closed, and a mount "
+		       "namespace that was made meanwhile until it ends",
+		       dir);
 	change(l,
 	       "of what is in memory still: copy to %s/NEW-DIRECTORY/.%s%s (O_EXCL), fsync, "
 	       "compare, rename it to %s (RENAME_EXCHANGE), unlink the link that comes out, "

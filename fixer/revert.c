@@ -17,6 +17,7 @@
 #include "../user/clock.h"
 #include "../user/log.h"
 #include "beneath.h"
+#include "cover/left.h"
 #include "export.h"
 #include "guard.h"
 #include "link.h"
@@ -537,6 +538,8 @@ int revert__journal(const char *path, uint64_t wait_ns)
 	log_info("%s is no longer in force for %s", mitigation_name(s.conf.mitigation), s.conf.dir);
 	err = r.failed ? -ENODATA : 0;
 out:
+	if (r.s && state__cover_dev(&s))
+		left_covers__warn(state__cover_dev(&s), s.conf.dir);
 	export_worker__stop(r.exporter);
 	for (int i = 0; i < 3; i++) {
 		int each[] = { fd, r.dirfd, r.tmpfd };

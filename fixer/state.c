@@ -251,6 +251,7 @@ static int fold_daemon(struct state *s, json_t *body)
 		return -EBADMSG;
 	s->pid = (pid_t)pid;
 	s->pid_start = (uint64_t)start;
+	s->cover_dev = (dev_t)json_integer_value(json_object_get(body, "cover_dev"));
 	return copy_text(s->boot, sizeof(s->boot), boot);
 }
 
@@ -329,4 +330,12 @@ bool state__alive(const struct state *s)
 
 	boot_id(boot);
 	return s->pid > 0 && !strcmp(boot, s->boot) && pid_start_time(s->pid) == s->pid_start;
+}
+
+dev_t state__cover_dev(const struct state *s)
+{
+	char boot[40];
+
+	boot_id(boot);
+	return strcmp(boot, s->boot) ? 0 : s->cover_dev;
 }

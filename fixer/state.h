@@ -59,9 +59,10 @@ struct state {
 	pid_t pid; /* 0 = none was started */
 	uint64_t pid_start;
 	char boot[40];
-	json_t *files; /* by "n": all fields of its records, the later ones on top */
-	json_t *notes; /* texts */
-	json_t *knobs; /* as knob__to_json(), in the order in which they were set */
+	dev_t cover_dev; /* in that boot; 0 = it has no cover */
+	json_t *files;	 /* by "n": all fields of its records, the later ones on top */
+	json_t *notes;	 /* texts */
+	json_t *knobs;	 /* as knob__to_json(), in the order in which they were set */
 	struct journal_read read;
 	char path[PATH_MAX]; /* of the journal */
 };
@@ -84,6 +85,8 @@ void state__free(struct state *s);
 
 /* Whether the guard that the journal names is the process that has its pid now. */
 bool state__alive(const struct state *s);
+/* The number of its cover's file system; 0 where that is of an earlier boot, or there is none. */
+dev_t state__cover_dev(const struct state *s);
 
 /* Calls fn with every journal's path; stops at the first non-zero. */
 int state__each(int (*fn)(const char *path, void *arg), void *arg);

@@ -10,6 +10,7 @@
 #include "../user/cli/params.h"
 #include "../user/host/read.h"
 #include "../user/log.h"
+#include "cover/left.h"
 #include "export.h"
 #include "name_text.h"
 #include "verbs.h"
@@ -18,8 +19,13 @@ struct status_cfg {
 	bool json;
 };
 
+#define GUARDS_MAX 1024
+
 struct listing {
 	json_t *out;
+	struct left_covers left; /* that were taken away here */
+	dev_t up[GUARDS_MAX];	 /* covers of guards that live */
+	size_t up_cnt;
 };
 
 static json_int_t count(atomic_uint_fast64_t *n)
@@ -113,11 +119,50 @@ static int add(const char *path, void *arg)
 	if (fd < 0)
 		return log_err(-errno, "cannot open %s", path);
 	err = state__load(fd, path, &s);
+	if (!err && state__alive(&s) && l->up_cnt < GUARDS_MAX)
+		l->up[l->up_cnt++] = s.cover_dev;
 	if (!err && json_array_append_new(l->out, one(&s)))
 		err = log_err(-ENOMEM, "status");
 	state__free(&s);
 	close(fd);
 	return err;
+}
+
+static bool is_up(const struct listing *l, dev_t dev)
+{
+	for (size_t i = 0; i < l->up_cnt; i++)
+		if (l->up[i] == dev)
+			return true;
+	return false;
+}
+
+/* Where `dir` was asked for, those that have its name; a container may have another for it. */
+static int add_left(struct listing *l, const char *dir)
+{
+	struct left_covers *left = &l->left;
+	char real[PATH_MAX];
+	size_t kept = 0;
+	int err = left_covers__find(left, "");
+
+	if (err)
+		return log_err(err, "cannot tell which covers are left in other mount namespaces");
+	if (dir && !realpath(dir, real))
+		snprintf(real, sizeof(real), "%s", dir);
+	for (size_t i = 0; i < left->cnt; i++)
+		if (!is_up(l, left->v[i].dev) && (!dir || !strcmp(left->v[i].point, real)))
+			left->v[kept++] = left->v[i];
+	left->cnt = kept;
+	return 0;
+}
+
+static json_t *left_to_json(const struct left_covers *left)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; all && i < left->cnt; i++)
+		if (json_array_append_new(all, left_cover__to_json(&left->v[i])))
+			log_warn("a cover that is left elsewhere is missing: no memory");
+	return all;
 }
 
 static double seconds_between(json_t *file)
@@ -188,9 +233,10 @@ static void print_head(json_t *dir)
 		puts("THE GUARD IS DEAD: run `flatpause fix revert` on it");
 }
 
-static void print_text(json_t *all)
+static void print_text(const struct listing *l)
 {
-	json_t *dir, *item;
+	json_t *all = l->out, *dir, *item;
+	char text[512];
 	size_t i, k;
 
 	if (!json_array_size(all))
@@ -204,6 +250,9 @@ static void print_text(json_t *all)
 		json_array_foreach (json_object_get(dir, "notes"), k, item)
 			printf("  warning: %s\n", json_string_value(item));
 	}
+	for (i = 0; i < l->left.cnt; i++)
+		printf("%s: a cover that was taken away %s\n", l->left.v[i].point,
+		       left_cover__text(&l->left.v[i], text, sizeof(text)));
 }
 
 static const struct param status_params[] = {
@@ -238,15 +287,19 @@ int fix_status(int argc, char **argv)
 	} else {
 		err = state__each(add, &l);
 	}
+	if (!err)
+		err = add_left(&l, res.rest.cnt ? res.rest.v[0] : NULL);
 	if (!err && cfg.json) {
-		json_t *doc = json_pack("{s:i, s:O}", "schema_version", 1, "guards", l.out);
+		json_t *doc = json_pack("{s:i, s:O, s:o}", "schema_version", 1, "guards", l.out,
+					"left_covers", left_to_json(&l.left));
 
 		json_dumpf(doc, stdout, JSON_INDENT(2));
 		putchar('\n');
 		json_decref(doc);
 	} else if (!err) {
-		print_text(l.out);
+		print_text(&l);
 	}
 	json_decref(l.out);
+	left_covers__free(&l.left);
 	return exit_code(err);
 }

@@ -12,7 +12,8 @@
  *   memory.c     which file goes to memory, and how it looks from outside
  *   serve.c      requests and answers
  *   threads.c    who reads them: as many as are needed
- *   mount.c      comes and goes
+ *   mount.c      comes and goes; mountinfo.c: what is mounted where
+ *   left.c       in which mount namespaces it stays when it goes
  *   supervise.c  holds the connection while servers come and go
  *
  * It fails open as far as this can be had: the supervisor starts another server when one is killed,
@@ -94,6 +95,8 @@ int cover__mount(struct cover_keep *keep);
 void cover__detach(struct cover_keep *keep);
 /* Ends the connection: who waits gets an error, and open files are read and written at most. */
 void cover__abort(const struct cover_keep *keep);
+/* The number of its file system; 0 where it is not mounted. */
+dev_t cover__dev(const struct cover_keep *keep);
 /* Whether somebody else has taken it away. */
 bool cover__is_gone(const struct cover_keep *keep);
 /* Names those who are in the directory already, and would go on past a cover. */

@@ -18,9 +18,9 @@
 #include "../beneath.h"
 #include "../state.h"
 #include "cover.h"
+#include "mountinfo.h"
 
-#define MOUNTINFO_MAX (16u << 20)
-#define BYPASS_MAX    8 /* that are named */
+#define BYPASS_MAX 8 /* that are named */
 
 /* Linux 5.10 */
 #ifndef ST_NOSYMFOLLOW
@@ -72,67 +72,32 @@ void cover_keep__close(struct cover_keep *keep)
 
 /* ---- what is mounted where ---- */
 
-/* "\040" -> " ", as in mountinfo. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (; *text; text++) {
-		unsigned int c;
-
-		if (text[0] == '\\' && sscanf(text + 1, "%3o", &c) == 1) {
-			*to++ = (char)c;
-			text += 3;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-}
-
 struct mounts {
 	const char *dir;
 	int id;	      /* of the mount that is asked about; 0 = by its point */
 	bool below;   /* something is mounted below the directory */
 	bool covered; /* and on top of it (or of that number), a cover of ours */
+	dev_t dev;    /* of what is on top */
 };
 
-/* "ID PARENT MAJ:MIN ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS" */
-static int look_at_mount(void *ctx, char *line)
+static int look_at_mount(void *ctx, const struct mount_line *l)
 {
 	struct mounts *m = ctx;
 	size_t len = strlen(m->dir);
-	char *type = strstr(line, " - "), *point = line;
-	int id = atoi(line);
 
-	for (int i = 0; i < 4 && point; i++)
-		point = strchr(point + 1, ' ');
-	if (!point || !type)
-		return 0;
-	type += 3;
-	type[strcspn(type, " ")] = '\0';
-	point++;
-	point[strcspn(point, " ")] = '\0';
-	unescape(point);
-	if (m->id ? id == m->id : !strcmp(point, m->dir))
-		m->covered = !strcmp(type, COVER_FSTYPE); /* the last one is on top */
-	else if (!strncmp(point, m->dir, len) && point[len] == '/')
+	if (m->id ? l->id == m->id : !strcmp(l->point, m->dir)) {
+		m->covered = !strcmp(l->type, COVER_FSTYPE); /* the last one is on top */
+		m->dev = l->dev;
+	} else if (!strncmp(l->point, m->dir, len) && l->point[len] == '/') {
 		m->below = true;
+	}
 	return 0;
 }
 
 static int look_at_mounts(const char *dir, int id, struct mounts *m)
 {
-	char *text;
-	int err;
-
 	*m = (struct mounts){ .dir = dir, .id = id };
-	err = read_whole("", &text, MOUNTINFO_MAX, "/proc/self/mountinfo");
-	if (err)
-		return err;
-	each_line(text, look_at_mount, m);
-	free(text);
-	return 0;
+	return mountinfo__each("", "self", look_at_mount, m);
 }
 
 bool cover__is_on(const char *dir)
@@ -274,6 +239,14 @@ bool cover__is_gone(const struct cover_keep *keep)
 	struct mounts m;
 
 	return id && !look_at_mounts("", id, &m) && !m.covered;
+}
+
+dev_t cover__dev(const struct cover_keep *keep)
+{
+	int id = keep->mnt < 0 ? 0 : mount_id(keep->mnt);
+	struct mounts m;
+
+	return id && !look_at_mounts("", id, &m) && m.covered ? m.dev : 0;
 }
 
 bool cover__clear_dead(const char *dir)

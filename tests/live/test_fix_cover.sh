@@ -332,11 +332,45 @@ served() { pgrep -f "apply --mitigation memfd --cover $mnt" >/dev/null; }
 check "nobody serves it when it is closed" wait_for 10 not served
 check "nothing is left" nothing_left
 
+# ---- a mount namespace that is made meanwhile ----
+cover
+mkdir "$mnt/left"
+exec 9>"$mnt/left/memory.bin"
+new_namespace() {
+	unshare --mount --propagation private sleep 1000 9>&- &
+	left=$!
+	wait_for 5 eval '[ "$(readlink /proc/$left/ns/mnt)" != "$(readlink /proc/$$/ns/mnt)" ]'
+}
+new_namespace
+there() { nsenter --target $left --mount "$@"; }
+there cp "$work/b" "$mnt/left/other"
+check "while the cover is up nothing is said of it" not says "still mounted" "$fixer" status
+cat "$work/a" >&9
+exec 9>&-
+check "revert says for whom it is still mounted" says "still mounted for sleep (pid $left)" revert
+check "takes the cover away here" uncovered
+check "nothing is left" nothing_left
+check "status says it too" says "$mnt: a cover that was taken away is still mounted for sleep (pid $left)" \
+	"$fixer" status "$mnt"
+check "and that it is served" equals "$("$fixer" status --json | jq -c ".left_covers[] | [.pid, .served] | select(.[0] == $left)")" \
+	"[$left,true]"
+check "what was in memory is read whole there" there cmp "$work/a" "$mnt/left/memory.bin"
+there cp "$work/b" "$mnt/left/memory.bin"
+check "what is written there" there cmp "$work/b" "$mnt/left/memory.bin"
+check "is on disk" same_bytes "$work/b" "$mnt/left/memory.bin"
+check "as a file" is_file "$mnt/left/memory.bin"
+kill $left
+wait $left 2>/dev/null
+check "nobody serves it when that namespace has ended" wait_for 10 not served
+check "nor tells of it" not says "still mounted" "$fixer" status "$mnt"
+rm -r "$mnt/left"
+
 # ---- all of them are killed ----
 cover
 mkdir "$mnt/all"
 exec 9>"$mnt/all/memory.bin"
 cat "$work/a" >&9
+new_namespace
 kill_all() { # none of them gets to do anything about it
 	pkill -STOP -f "apply --mitigation memfd --cover $mnt"
 	pkill -KILL -f "apply --mitigation memfd --cover $mnt"
@@ -346,7 +380,10 @@ dead() { ! stat "$mnt/all" >/dev/null 2>&1; }
 check "without any server the cover is dead" wait_for 5 dead
 check "an open file is written by the kernel itself" eval 'echo after >&9'
 exec 9>&-
-check "revert clears it away" revert
+# the kernel keeps what it writes itself open as long as the cover is mounted anywhere
+check "revert says who is left with it" says "nobody serves it any more" "$fixer" revert --wait 1s "$mnt"
+kill $left
+check "and clears it away when that has ended" wait_for 5 revert
 check "the file is whole" cmp -n $size "$work/a" "$mnt/all/memory.bin"
 check "to the last byte" equals "$(tail -c 6 "$mnt/all/memory.bin")" after
 check "nothing is left" nothing_left

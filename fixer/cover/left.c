@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#include "left.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../../user/host/read.h"
+#include "../../user/log.h"
+#include "../beneath.h"
+#include "../name_text.h"
+#include "cover.h"
+#include "mountinfo.h"
+
+/* A namespace is looked at once, by the first process in it. */
+struct namespace
+{
+	uint64_t id;
+	size_t first, cnt; /* of what is left in it */
+};
+
+struct search {
+	struct left_covers *found;
+	const char *root, *pid;
+	dev_t *here; /* mounted in this namespace */
+	size_t here_cnt;
+	struct namespace *seen;
+	size_t seen_cnt;
+	struct namespace *now;
+};
+
+static int add_here(void *ctx, const struct mount_line *m)
+{
+	struct search *s = ctx;
+	dev_t *here;
+
+	if (strcmp(m->type, COVER_FSTYPE) != 0)
+		return 0;
+	here = reallocarray(s->here, s->here_cnt + 1, sizeof(*here));
+	if (!here)
+		return -ENOMEM;
+	s->here = here;
+	s->here[s->here_cnt++] = m->dev;
+	return 0;
+}
+
+static bool is_known(const struct search *s, dev_t dev)
+{
+	const struct left_covers *l = s->found;
+
+	for (size_t i = 0; i < s->here_cnt; i++)
+		if (s->here[i] == dev)
+			return true;
+	for (size_t i = s->now->first; i < l->cnt; i++)
+		if (l->v[i].dev == dev)
+			return true;
+	return false;
+}
+
+/* By asking it: one whose servers were all killed says so, and who hangs hangs for everybody. */
+static bool is_served(const char *root, const char *pid, const char *point)
+{
+	struct open_how how = { .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS };
+	char path[PATH_MAX];
+	struct statvfs fs;
+	int rootfd, fd;
+	bool dead;
+
+	snprintf(path, sizeof(path), "%s/proc/%s/root", root, pid);
+	rootfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = rootfd < 0 ? -1 : (int)syscall(SYS_openat2, rootfd, point, &how, sizeof(how));
+	dead = fd >= 0 && fstatvfs(fd, &fs) && errno == ENOTCONN;
+	fd__close(&fd);
+	fd__close(&rootfd);
+	return !dead;
+}
+
+static int add_left(void *ctx, const struct mount_line *m)
+{
+	struct search *s = ctx;
+	struct left_covers *l = s->found;
+	struct left_cover *c;
+
+	if (strcmp(m->type, COVER_FSTYPE) != 0 || is_known(s, m->dev))
+		return 0;
+	c = reallocarray(l->v, l->cnt + 1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	l->v = c;
+	c += l->cnt++;
+	*c = (struct left_cover){ .dev = m->dev, .mnt_ns = s->now->id, .pid = (pid_t)atoi(s->pid) };
+	snprintf(c->point, sizeof(c->point), "%s", m->point);
+	if (read_text(s->root, c->comm, sizeof(c->comm), "/proc/%s/comm", s->pid) < 0)
+		strcpy(c->comm, "?");
+	c->served = is_served(s->root, s->pid, c->point);
+	s->now->cnt++;
+	return 0;
+}
+
+/* "mnt:[4026531841]"; 0 = it has ended, or is not for us to see */
+static uint64_t namespace_of(const char *root, const char *pid)
+{
+	char path[PATH_MAX], text[64];
+	unsigned long long id;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/proc/%s/ns/mnt", root, pid);
+	n = readlink(path, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	return sscanf(text, "mnt:[%llu]", &id) == 1 ? id : 0;
+}
+
+static struct namespace *find_seen(const struct search *s, uint64_t id)
+{
+	for (size_t i = 0; i < s->seen_cnt; i++)
+		if (s->seen[i].id == id)
+			return &s->seen[i];
+	return NULL;
+}
+
+static int look_at_namespace(struct search *s, uint64_t id)
+{
+	struct namespace *seen = reallocarray(s->seen, s->seen_cnt + 1, sizeof(*seen));
+	int err;
+
+	if (!seen)
+		return -ENOMEM;
+	s->seen = seen;
+	s->now = &seen[s->seen_cnt];
+	*s->now = (struct namespace){ .id = id, .first = s->found->cnt };
+	err = mountinfo__each(s->root, s->pid, add_left, s);
+	if (err == -ENOMEM)
+		return err;
+	/* where its process has just ended the next one of it is asked */
+	if (!err)
+		s->seen_cnt++;
+	return 0;
+}
+
+static int look_at_process(struct search *s, const char *pid)
+{
+	uint64_t id = namespace_of(s->root, pid);
+	struct namespace *seen = id ? find_seen(s, id) : NULL;
+	int err = 0;
+
+	s->pid = pid;
+	if (id && !seen)
+		err = look_at_namespace(s, id);
+	seen = id && !err ? find_seen(s, id) : NULL;
+	for (size_t i = 0; seen && i < seen->cnt; i++)
+		s->found->v[seen->first + i].processes++;
+	return err;
+}
+
+static int look_at_all(struct search *s)
+{
+	char path[PATH_MAX];
+	struct dirent *e;
+	int err = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/proc", s->root);
+	d = opendir(path);
+	if (!d)
+		return -errno;
+	while (!err && (e = readdir(d)))
+		if (isdigit((unsigned char)e->d_name[0]))
+			err = look_at_process(s, e->d_name);
+	closedir(d);
+	return err;
+}
+
+int left_covers__find(struct left_covers *l, const char *root)
+{
+	struct search s = { .found = l, .root = root };
+	int err;
+
+	*l = (struct left_covers){ 0 };
+	err = mountinfo__each(root, "self", add_here, &s);
+	if (!err)
+		err = look_at_all(&s);
+	free(s.here);
+	free(s.seen);
+	if (err)
+		left_covers__free(l);
+	return err;
+}
+
+void left_covers__free(struct left_covers *l)
+{
+	free(l->v);
+	*l = (struct left_covers){ 0 };
+}
+
+const char *left_cover__text(const struct left_cover *c, char *text, size_t size)
+{
+	char more[32] = "";
+
+	if (c->processes > 1)
+		snprintf(more, sizeof(more), " and %u more", c->processes - 1);
+	snprintf(text, size,
+		 "is still mounted for %s (pid %d)%s, in a mount namespace (%llu) that was made "
+		 "while it was up: %s",
+		 c->comm, c->pid, more, (unsigned long long)c->mnt_ns,
+		 c->served ? "it is served there, from and to the disk, until that ends"
+			   : "nobody serves it any more, and who uses it gets an error");
+	return text;
+}
+
+json_t *left_cover__to_json(const struct left_cover *c)
+{
+	return json_pack("{s:o, s:I, s:I, s:o, s:I, s:b}", "point", name_text__to_json(c->point),
+			 "mnt_ns", (json_int_t)c->mnt_ns, "pid", (json_int_t)c->pid, "comm",
+			 name_text__to_json(c->comm), "processes", (json_int_t)c->processes,
+			 "served", c->served);
+}
+
+void left_covers__warn(dev_t dev, const char *dir)
+{
+	struct left_covers l;
+	char text[512];
+
+	if (left_covers__find(&l, ""))
+		return;
+	for (size_t i = 0; i < l.cnt; i++)
+		if (l.v[i].dev == dev)
+			log_warn("the cover of %s %s", dir,
+				 left_cover__text(&l.v[i], text, sizeof(text)));
+	left_covers__free(&l);
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* Mount namespaces from trees that stand in for /proc. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "fixer/cover/left.h"
+
+#define ROOT_MOUNT  "1 0 254:0 / / rw - ext4 /dev/vda rw\n"
+#define COVER_MOUNT "9 1 0:45 / /srv/a\\040b rw,nosuid - fuse.flatpause flatpause rw\n"
+
+static char root[64];
+
+static void put(const char *pid, const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/proc/%s/%s", root, pid, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void put_process(const char *pid, const char *comm, int mnt_ns, const char *mounts)
+{
+	char path[256], ns[32];
+
+	snprintf(path, sizeof(path), "%s/proc/%s", root, pid);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/proc/%s/ns", root, pid);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/proc/%s/ns/mnt", root, pid);
+	snprintf(ns, sizeof(ns), "mnt:[%d]", mnt_ns);
+	assert_int_equal(symlink(ns, path), 0);
+	put(pid, "comm", comm);
+	put(pid, "mountinfo", mounts);
+}
+
+static int make_root(void **state)
+{
+	char path[128];
+
+	(void)state;
+	strcpy(root, "/tmp/test_left.XXXXXX");
+	if (!mkdtemp(root))
+		return -1;
+	snprintf(path, sizeof(path), "%s/proc", root);
+	return mkdir(path, 0755);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static int remove_root(void **state)
+{
+	(void)state;
+	return nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void a_namespace_that_has_what_is_gone_here(void **state)
+{
+	struct left_covers l;
+	char text[512];
+
+	(void)state;
+	put_process("self", "fixer\n", 100, ROOT_MOUNT);
+	put_process("7", "sleep\n", 200, ROOT_MOUNT COVER_MOUNT);
+	put_process("8", "sh\n", 200, ROOT_MOUNT COVER_MOUNT);
+	put_process("9", "other\n", 100, ROOT_MOUNT);
+	put_process("10", "container\n", 300,
+		    ROOT_MOUNT "9 1 0:45 / /data ro - fuse.flatpause flatpause rw\n"
+			       "10 1 0:45 / /again ro - fuse.flatpause flatpause rw\n"
+			       "11 1 0:46 / /sshfs rw - fuse.sshfs host rw\n");
+	assert_int_equal(left_covers__find(&l, root), 0);
+	assert_int_equal(l.cnt, 2);
+	for (size_t i = 0; i < l.cnt; i++) {
+		bool shell = l.v[i].mnt_ns == 200;
+
+		assert_true(l.v[i].dev == makedev(0, 45));
+		assert_int_equal(l.v[i].processes, shell ? 2 : 1);
+		assert_string_equal(l.v[i].point, shell ? "/srv/a b" : "/data");
+		left_cover__text(&l.v[i], text, sizeof(text));
+		assert_non_null(strstr(text, shell ? " and 1 more" : "container (pid 10)"));
+	}
+	left_covers__free(&l);
+}
+
+static void none_where_it_is_still_mounted_here(void **state)
+{
+	struct left_covers l;
+
+	(void)state;
+	put_process("self", "fixer\n", 100, ROOT_MOUNT COVER_MOUNT);
+	put_process("7", "sleep\n", 200, ROOT_MOUNT COVER_MOUNT);
+	assert_int_equal(left_covers__find(&l, root), 0);
+	assert_int_equal(l.cnt, 0);
+	left_covers__free(&l);
+}
+
+static void lines_and_processes_that_make_no_sense(void **state)
+{
+	struct left_covers l;
+
+	(void)state;
+	put_process("self", "fixer\n", 100, ROOT_MOUNT);
+	put_process("7", "", 200,
+		    "\n - \n9 1 0:45 - fuse.flatpause\n9 1 x:y / /srv rw - fuse.flatpause f rw\n");
+	put_process("8", "", 300, "");
+	put_process("9x", "", 0, COVER_MOUNT);
+	assert_int_equal(left_covers__find(&l, root), 0);
+	assert_int_equal(l.cnt, 0);
+	left_covers__free(&l);
+}
+
+static void no_proc_is_an_error(void **state)
+{
+	struct left_covers l;
+
+	(void)state;
+	assert_true(left_covers__find(&l, root) < 0);
+	assert_int_equal(l.cnt, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_namespace_that_has_what_is_gone_here, make_root,
+						remove_root),
+		cmocka_unit_test_setup_teardown(none_where_it_is_still_mounted_here, make_root,
+						remove_root),
+		cmocka_unit_test_setup_teardown(lines_and_processes_that_make_no_sense, make_root,
+						remove_root),
+		cmocka_unit_test_setup_teardown(no_proc_is_an_error, make_root, remove_root),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
