@@ -2,12 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # The cover on older kernels of the distribution, emulated: one before passthrough and before a
 # kernel asks another server what a dead one has not answered, one that has both.
-. "$(dirname "$0")/../tap.sh"
+. "$(dirname "$0")/vm_lib.sh"
 
-here=$(dirname "$0")
-out=${FLATPAUSE_OUT:-$here/../../.output}
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+# whether the cover lives on behind a killed server
+declare -A lives=([linux-image-amd64]=0 [linux-image-6.12-cloud-amd64]=1)
 
 said() { # NAME RESULTS LINE
 	check "$1: $3" grep -qx "$3" "$2/said"
@@ -30,19 +28,10 @@ check_cover() { # NAME RESULTS LIVES
 	fi
 }
 
-for each in linux-image-amd64:0 linux-image-6.12-cloud-amd64:1; do
-	package=${each%:*} status=0
-	dir=$("$here/vm.sh" kernel "$package" "$out/vm/kernels" 2>"$scratch/why") || status=$?
-	[ "$status" -ne 0 ] || "$here/vm.sh" run "$dir" "$scratch/$package" "$here/guest_cover.sh" \
-		"$out/flatpause-fixer" 2>"$scratch/why" || status=$?
-	cat "$scratch/why" >&2
-	if [ "$status" -eq 77 ]; then
-		skip "$package: a cover in an emulated machine" "$(tail -1 "$scratch/why")"
+for package in "${kernels[@]}"; do
+	in_vm "a cover in an emulated machine" "$package" "$here/guest_cover.sh" "$out/flatpause-fixer" ||
 		continue
-	fi
-	check "$package: the guest boots and runs to its end" test "$status" -eq 0
-	[ "$status" -eq 0 ] || continue
-	cat "$scratch/$package"/{script.out,log,said,guard.log} >&2
-	check_cover "linux $(cat "$scratch/$package/kernel")" "$scratch/$package" "${each#*:}"
+	cat "$results"/{log,said,guard.log} >&2
+	check_cover "$name" "$results" "${lives[$package]}"
 done
 done_testing
