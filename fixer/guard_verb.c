@@ -26,6 +26,7 @@ struct guard_cfg {
 
 struct guards {
 	pid_t pid[DIRS_MAX];
+	bool ran[DIRS_MAX]; /* ended in order or was killed: what could not start has undone itself */
 	char **dir;
 	int cnt, running, failed;
 };
@@ -77,6 +78,7 @@ static void collect(struct guards *g, bool stopping)
 				continue;
 			g->pid[i] = 0;
 			g->running--;
+			g->ran[i] = WIFSIGNALED(status) || !WEXITSTATUS(status);
 			if (WIFEXITED(status) && !WEXITSTATUS(status))
 				continue;
 			if (WIFEXITED(status) && !g->failed)
@@ -109,11 +111,14 @@ static void wait_all(struct guards *g, int sigfd)
 	}
 }
 
-/* What is in force by another controller is its own to undo: only where ours was started. */
+/*
+ * What is in force by another controller is its own to undo: only where there was none before, and
+ * none came between our look and our guard's, which was refused then.
+ */
 static void revert_all(const struct guards *g, const bool *ours)
 {
 	for (int i = 0; i < g->cnt; i++)
-		if (ours[i])
+		if (ours[i] && g->ran[i])
 			revert__dir(g->dir[i], 1000000000ull);
 }
 

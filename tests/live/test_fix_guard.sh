@@ -212,6 +212,23 @@ check "zero: usage" exits_with 2 timeout 20 "$fixer" guard --size-from 0 "$mnt/a
 check "2^63: usage" exits_with 2 timeout 20 "$fixer" guard --size-from 9223372036854775808 "$mnt/a"
 check "nothing is left of these" nothing_left
 
+# two at once, again and again: one is refused, and does not take the other's away
+one_of_two() {
+	local pids=() i
+	for i in 1 2; do
+		"$fixer" guard --no-plant --size-from $size "$mnt/a" 2>>"$work/guard.log" &
+		pids+=($!)
+	done
+	wait -n "${pids[@]}"
+	equals $? 1 && wait_for 10 alive 1 || return 1
+	kill -TERM "${pids[@]}" 2>/dev/null
+	wait "${pids[@]}" || true # one of them was refused
+}
+at_once=0
+for _ in 1 2 3 4 5; do one_of_two && at_once=$((at_once + 1)); done
+check "of two controllers at once one is in force" equals $at_once 5
+check "nothing is left of them" nothing_left
+
 # ---- what takes longer than an answer may ----
 umount "$mnt"
 new_fs 64G # sparse
