@@ -47,11 +47,13 @@ static int fill_dir(struct fix_conf *conf, const char *dir)
 		return log_err(-errno, "cannot guard %s", dir);
 	if (!S_ISDIR(st.st_mode))
 		return log_err(-ENOTDIR, "cannot guard %s", dir);
-	if (cover__is_on(conf->dir))
-		return log_err(-EBUSY,
-			       "%s is guarded already (memfd, by a cover); `flatpause fix revert "
-			       "%s` ends that",
-			       dir, dir);
+	if (cover__is_on(conf->dir)) {
+		log_err(0,
+			"%s is guarded already (memfd, by a cover); `flatpause fix revert %s` "
+			"ends that",
+			dir, dir);
+		return -EBUSY;
+	}
 	if (!strcmp(conf->dir, "/"))
 		return usage_err("'/' is never guarded: give the directory that snapshots go to");
 	memcpy(&fsid, &fs.f_fsid, sizeof(fsid));
@@ -59,13 +61,6 @@ static int fill_dir(struct fix_conf *conf, const char *dir)
 	conf->ino = st.st_ino;
 	conf->fsid = fsid;
 	return 0;
-}
-
-static bool is_below(const char *dir, const char *path)
-{
-	size_t len = strlen(dir);
-
-	return !strncmp(path, dir, len) && (!path[len] || path[len] == '/');
 }
 
 static int fill_cover(struct fix_conf *conf, const struct apply_cfg *cfg)
@@ -82,7 +77,7 @@ static int fill_cover(struct fix_conf *conf, const struct apply_cfg *cfg)
 	if (!realpath(given, state))
 		return log_err(-errno, "state directory %s", given);
 	err = cover__check(conf->dir, &why);
-	if (!err && is_below(conf->dir, state)) { /* what serves it would wait for itself */
+	if (!err && path_is_below(conf->dir, state)) { /* what serves it would wait for itself */
 		why = "what we write down is below it";
 		err = -EBUSY;
 	}
@@ -338,6 +333,7 @@ static int prepare(struct fix_conf *conf, struct previous *prev, uint64_t *spare
 
 static int lock_new(const struct fix_conf *conf, char path[PATH_MAX])
 {
+	char by[64] = "it is being begun or ended";
 	struct state s;
 	int err = state__path(conf->dev, conf->ino, path), fd;
 
@@ -348,11 +344,11 @@ static int lock_new(const struct fix_conf *conf, char path[PATH_MAX])
 		int ro = open(path, O_RDONLY | O_CLOEXEC);
 
 		err = ro < 0 ? -errno : state__load(ro, path, &s);
-		log_err(0,
-			"%s is guarded already (%s, pid %d); `flatpause fix revert %s` "
-			"ends that",
-			conf->dir, err ? "?" : mitigation_name(s.conf.mitigation), err ? 0 : s.pid,
-			conf->dir);
+		if (!err && s.pid)
+			snprintf(by, sizeof(by), "%s, pid %d", mitigation_name(s.conf.mitigation),
+				 (int)s.pid);
+		log_err(0, "%s is guarded already (%s); `flatpause fix revert %s` ends that",
+			conf->dir, by, conf->dir);
 		if (ro >= 0) {
 			state__free(&s);
 			close(ro);
@@ -362,6 +358,22 @@ static int lock_new(const struct fix_conf *conf, char path[PATH_MAX])
 	if (fd < 0)
 		return log_err(fd, "cannot lock %s", path);
 	return fd;
+}
+
+/*
+ * A writer below both would have two guards, and a cover that is taken away takes what is mounted
+ * below it along. Looked for when ours is in its journal: of two at once, one sees the other.
+ */
+static int refuse_overlap(const struct fix_conf *conf)
+{
+	char other[PATH_MAX];
+	int err = state__overlap(conf->dir, other);
+
+	if (err <= 0)
+		return err;
+	log_err(0, "%s is guarded already, and %s is %s it; `flatpause fix revert %s` ends that",
+		other, conf->dir, path_is_below(other, conf->dir) ? "below" : "above", other);
+	return -EBUSY;
 }
 
 /* The intent into a new journal; or behind what a guard that was killed has left in it. */
@@ -426,6 +438,8 @@ int apply__run(const struct apply_cfg *cfg)
 		close(fd);
 		return err;
 	}
+	if (!err && !resumed && conf.mitigation != MITIGATION_TUNE)
+		err = refuse_overlap(&conf);
 	if (!err && conf.mitigation == MITIGATION_TUNE)
 		err = set_knobs(&conf, &cfg->tune, &j);
 	else if (!err)

@@ -102,19 +102,26 @@ static int first_conf(const struct journal_rec *rec, json_t *body, void *arg)
 	return conf__from_json(body, arg) ? -EBADMSG : 1;
 }
 
-static int is_of_dir(const char *path, void *arg)
+/* Not of a journal that cannot be read: `fix status` tells of that. */
+static bool read_conf(const char *path, struct fix_conf *conf)
 {
-	struct finding_dir *f = arg;
-	struct fix_conf conf;
 	struct journal_read r;
 	const char *why;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err;
 
 	if (fd < 0)
-		return 0;
-	err = journal__read(fd, first_conf, &conf, &r, &why);
+		return false;
+	err = journal__read(fd, first_conf, conf, &r, &why);
 	close(fd);
-	if (err != 1 || strcmp(conf.dir, f->dir) != 0)
+	return err == 1;
+}
+
+static int is_of_dir(const char *path, void *arg)
+{
+	struct finding_dir *f = arg;
+	struct fix_conf conf;
+
+	if (!read_conf(path, &conf) || strcmp(conf.dir, f->dir) != 0)
 		return 0;
 	snprintf(f->path, PATH_MAX, "%s", path);
 	return 1;
@@ -135,6 +142,34 @@ int state__find(const char *dir, char path[PATH_MAX])
 	}
 	err = state__each(is_of_dir, &f);
 	return err < 0 ? err : err == 1 ? 0 : -ENOENT;
+}
+
+bool path_is_below(const char *dir, const char *path)
+{
+	size_t len = strlen(dir);
+
+	return !strncmp(path, dir, len) && (!path[len] || path[len] == '/');
+}
+
+static int overlaps(const char *path, void *arg)
+{
+	struct finding_dir *f = arg;
+	struct fix_conf conf;
+
+	if (!read_conf(path, &conf) ||
+	    (conf.mitigation != MITIGATION_FALLOCATE && conf.mitigation != MITIGATION_MEMFD) ||
+	    !strcmp(conf.dir, f->dir) ||
+	    (!path_is_below(conf.dir, f->dir) && !path_is_below(f->dir, conf.dir)))
+		return 0;
+	snprintf(f->path, PATH_MAX, "%s", conf.dir);
+	return 1;
+}
+
+int state__overlap(const char *dir, char other[PATH_MAX])
+{
+	struct finding_dir f = { .dir = dir, .path = other };
+
+	return state__each(overlaps, &f);
 }
 
 int state__lock(const char *path, bool create)

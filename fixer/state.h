@@ -76,6 +76,12 @@ int state__path(uint64_t dev, uint64_t ino, char path[PATH_MAX]);
 /* The journal that names `dir`, which need not exist any more; -ENOENT. Not said. */
 int state__find(const char *dir, char path[PATH_MAX]);
 
+/* `path` is `dir` or below it; both absolute, without links. */
+bool path_is_below(const char *dir, const char *path);
+
+/* Whether a guard is in force above or below `dir`: 1 and its directory, 0 or -errno. */
+int state__overlap(const char *dir, char other[PATH_MAX]);
+
 /* Opens (and creates where `create`) a journal and takes its lock. fd, -EBUSY where another has it. */
 int state__lock(const char *path, bool create);
 

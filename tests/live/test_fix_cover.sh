@@ -67,6 +67,8 @@ check "covers it" covered
 write_all_ways passthrough
 check "a second controller is refused" says "is guarded already" cover
 check "of another mitigation too" says "is guarded already" apply --mitigation fallocate "$mnt"
+check "and a cover below it" says "and $mnt/passthrough is below it" apply \
+	--mitigation memfd --cover "$mnt/passthrough"
 check "revert" revert
 check "takes the cover away" uncovered
 check "nothing is left" nothing_left

@@ -199,6 +199,10 @@ guard=$!
 check "two directories" wait_for 10 alive 2
 check "a second controller is refused" says "is guarded already" timeout 20 "$fixer" guard "$mnt/a"
 check "and undoes nothing of the first" alive 2
+mkdir "$mnt/a/below"
+check "one below it too" says "and $mnt/a/below is below it" timeout 20 "$fixer" guard "$mnt/a/below"
+check "and one above it" says "and $mnt is above it" apply --mitigation memfd "$mnt"
+check "they undo nothing either" alive 2
 mkdir "$mnt/b/snap"
 "$writer" qemu "$mnt/source" "$mnt/b/snap/memory.bin" >"$work/snap.said"
 wait_for 5 closed snap
