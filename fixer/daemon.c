@@ -173,8 +173,10 @@ int daemon__run(const struct fix_conf *conf, int journal_fd, uint64_t seq, uint6
 	int ready[2], err = -EPIPE;
 	pid_t pid;
 
-	if (foreground)
+	if (foreground) {
+		log_never_wait();
 		return run_here(conf, journal_fd, seq, end, prev, spare_bytes, -1);
+	}
 	if (pipe2(ready, O_CLOEXEC))
 		return log_err(-errno, "pipe");
 	pid = fork();

@@ -142,6 +142,7 @@ static int guard(struct guards *g, const struct guard_cfg *cfg)
 	sigfd = signalfd(-1, &set, SFD_CLOEXEC);
 	if (sigfd < 0)
 		return exit_code(log_err(-errno, "signalfd"));
+	log_never_wait();
 	err = start_all(g, cfg, &old);
 	if (err)
 		stop_all(g);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "log.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 static const char *tool_name = "flatpause";
 static enum log_level level_now = LOG_NORMAL;
 static bool progress_drawn;
+static bool never_wait;
+static unsigned int unread; /* messages */
 
 void log_init(const char *tool, enum log_level level)
 {
@@ -21,14 +24,37 @@ enum log_level log_level(void)
 	return level_now;
 }
 
+void log_never_wait(void)
+{
+	never_wait = true;
+}
+
+static bool has_room(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, 0) != 0; /* an error is for the write to find */
+}
+
 static void say(const char *kind, const char *fmt, va_list ap, int err)
 {
+	flockfile(stderr);
+	if (never_wait && !has_room(STDERR_FILENO)) {
+		unread++;
+		funlockfile(stderr);
+		return;
+	}
 	log_progress_end();
+	if (unread)
+		fprintf(stderr, "%s: warning: messages before this one that nobody read: %u\n",
+			tool_name, unread);
+	unread = 0;
 	fprintf(stderr, "%s: %s", tool_name, kind);
 	vfprintf(stderr, fmt, ap);
 	if (err < 0)
 		fprintf(stderr, ": %s", strerror(-err));
 	fputc('\n', stderr);
+	funlockfile(stderr);
 }
 
 int log_err(int err, const char *fmt, ...)

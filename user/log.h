@@ -32,6 +32,12 @@ enum fp_exit {
 void log_init(const char *tool, enum log_level level);
 enum log_level log_level(void);
 
+/*
+ * From now on a message that stderr has no room for is left out and counted: a pipe that nobody
+ * reads, or a stopped terminal, must not hold up who has writers waiting for it.
+ */
+void log_never_wait(void);
+
 /* Says "tool: error: ..." with strerror(-err) where err is an errno; returns err. */
 int log_err(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -233,6 +233,24 @@ for _ in 1 2 3 4 5; do one_of_two && at_once=$((at_once + 1)); done
 check "of two controllers at once one is in force" equals $at_once 5
 check "nothing is left of them" nothing_left
 
+# ---- nobody reads what it says ----
+mkfifo "$work/unread"
+exec 6<>"$work/unread"
+"$fixer" guard --no-plant --size-from 1T "$mnt/a" 2>&6 &
+guard=$!
+wait_for 10 alive
+dd if=/dev/zero of="$work/unread" bs=4096 count=64 oflag=nonblock status=none 2>/dev/null
+for i in 1 2 3; do
+	mkdir "$mnt/a/unread-$i"
+	timeout 20 "$writer" qemu "$mnt/source" "$mnt/a/unread-$i/memory.bin" >"$work/unread-$i.said"
+done
+check "a full pipe does not hold it up" wait_for 10 closed unread-3
+check "what it had to say is in its status" says "unread-3/memory.bin: not preallocated" "$fixer" status
+kill -TERM "$guard"
+check "nor its end" timeout 20 tail --pid="$guard" -f /dev/null
+exec 6>&-
+check "nothing is left" nothing_left
+
 # ---- what takes longer than an answer may ----
 umount "$mnt"
 new_fs 64G # sparse
