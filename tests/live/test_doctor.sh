@@ -30,6 +30,7 @@ check "the disk behind a path is described" \
 check "a path that is not there" exits_with 1 "$flatpause" doctor --disk /no/such/path
 check "a result that cannot be written is no success" exits_with 1 bash -c \
 	"'$flatpause' doctor --json >/dev/full"
+check "and says why" says "No space left" bash -c "'$flatpause' doctor >/dev/full"
 check "an unknown option" exits_with 2 "$flatpause" doctor --bogus
 check "help" exits_with 0 "$flatpause" doctor --help
 if [ "$status" -eq 0 ]; then

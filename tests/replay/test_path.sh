@@ -29,4 +29,7 @@ check "by way of the wait of the thread that called fsync" eval \
 		| select(.cause == \"io.device_service\") | .via | startswith(\"fs.writeback_wait of dd/\")]
 		| length > 0 and all" >/dev/null'
 check "no flush is taken for service" path '[$p[] | select(.cause == "io.flush")] | length == 1'
+check "a full disk is named" says "No space left" sh -c '"$0" diagnose "$1" >/dev/full' \
+	"$out/flatpause" "$trace"
+check "for JSON too" says "No space left" sh -c '"$0" diagnose --json "$1" >/dev/full' "$out/flatpause" "$trace"
 done_testing

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../log.h"
+#include "streams.h"
 
 static bool is_stdout(const char *path)
 {
@@ -76,22 +77,10 @@ int out_file__open(struct out_file *o, const char *path)
 	return o->stream ? 0 : log_err(-errno, "cannot write %s", path);
 }
 
-/* A stream knows that a write failed, not why: another one fails for the same reason. */
-static int why_it_failed(FILE *stream)
-{
-	errno = 0;
-	if ((fputc('\n', stream) == EOF || fflush(stream)) && errno)
-		return -errno;
-	return -EIO;
-}
-
-/* Errors of a full disk or a closed pipe may show only here. */
 static int close_stream(struct out_file *o)
 {
-	int err = 0;
+	int err = stream__error(o->stream);
 
-	if (ferror(o->stream) || fflush(o->stream))
-		err = why_it_failed(o->stream);
 	if (o->stream != stdout && fclose(o->stream) && !err)
 		err = -errno;
 	o->stream = NULL;

@@ -31,10 +31,20 @@ void streams__restore(void)
 	signal(SIGXFSZ, SIG_DFL);
 }
 
+int stream__error(FILE *stream)
+{
+	if (!ferror(stream))
+		return fflush(stream) ? -errno : 0;
+	/* it knows that a write failed, not why: another one fails for the same reason */
+	errno = 0;
+	if ((fputc('\n', stream) == EOF || fflush(stream)) && errno)
+		return -errno;
+	return -EIO;
+}
+
 int streams__flush(int code)
 {
-	/* what stdio holds back may find a full disk only now */
-	int err = fflush(stdout) ? -errno : ferror(stdout) ? -EIO : 0;
+	int err = stream__error(stdout);
 
 	if (!err || code) /* a verb that failed has said why */
 		return code;

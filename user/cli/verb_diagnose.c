@@ -12,6 +12,7 @@
 #include "../log.h"
 #include "params.h"
 #include "path_text.h"
+#include "streams.h"
 #include "tables_text.h"
 #include "verb.h"
 #include "wrap.h"
@@ -288,10 +289,10 @@ static int output(const struct findings *f, const struct diagnose_opts *opts)
 {
 	int err = opts->json ? findings__write_json(stdout, f) : print_findings(f, opts);
 
-	if (!err && (fflush(stdout) || ferror(stdout)))
-		err = -EIO;
-	if (err && errno != EPIPE)
-		log_err(err, "writing the findings");
+	if (!err || err == -EIO)
+		err = stream__error(stdout);
+	if (err && err != -EPIPE)
+		log_err(err, "cannot write the findings");
 	return err;
 }
 
