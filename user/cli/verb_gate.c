@@ -119,7 +119,7 @@ static int add_by_command(struct sample *s, const char *command, const char *run
 	struct sweep_command made;
 	int err;
 
-	log_info("running the --%s command for %u sweeps", run, sweeps);
+	log_info("running the --%s command for %u sweep%s", run, sweeps, sweeps == 1 ? "" : "s");
 	err = sweep_command__run(&made, command, run, sweeps);
 	for (size_t i = 0; !err && i < made.paths_cnt; i++)
 		err = add_file(s, made.paths[i]);
@@ -261,8 +261,8 @@ static void warn_of_entry(const struct baseline_entry *e, const struct finding_c
 			 "longer between windows",
 			 e->noise.phi);
 	if (e->sweeps < 5)
-		log_warn("%u sweeps: a change of level can only be shown with five and more",
-			 e->sweeps);
+		log_warn("%u sweep%s: a change of level can only be shown with five and more",
+			 e->sweeps, e->sweeps == 1 ? "" : "s");
 }
 
 static int update_baseline(struct gate_run *g)
@@ -416,8 +416,9 @@ static int run_gate(struct gate_run *g, const struct param_list *files)
 		if (!err)
 			err = update_baseline(g);
 		if (!err)
-			log_info("%s: baseline of %u sweeps for hosts of class %s",
-				 g->opts->baseline, g->samples[0].in.sweeps, g->host_class);
+			log_info("%s: baseline of %u sweep%s for hosts of class %s",
+				 g->opts->baseline, g->samples[0].in.sweeps,
+				 g->samples[0].in.sweeps == 1 ? "" : "s", g->host_class);
 		return err;
 	}
 	err = look_at(g, 0, &more_left);
