@@ -49,8 +49,8 @@ int state_dir(char path[PATH_MAX])
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 022)
 		return log_err(-EPERM,
 			       "the state directory %s must belong to us and to nobody else "
-			       "(chown root, chmod 0700)",
-			       path);
+			       "(%s)",
+			       path, geteuid() ? "are you root?" : "chown root, chmod 0700");
 	return 0;
 }
 
@@ -70,24 +70,26 @@ int state__each(int (*fn)(const char *path, void *arg), void *arg)
 {
 	char dir[PATH_MAX], path[PATH_MAX + NAME_MAX + 2];
 	struct dirent *e;
-	int err = state_dir(dir);
+	int first = state_dir(dir), err = 0;
 	DIR *d;
 
-	if (err)
-		return err;
+	if (first)
+		return first;
 	d = opendir(dir);
 	if (!d)
 		return log_err(-errno, "cannot read %s", dir);
-	while (!err && (e = readdir(d))) {
+	while (err <= 0 && (e = readdir(d))) {
 		const char *dot = strrchr(e->d_name, '.');
 
 		if (!dot || strcmp(dot, ".journal") != 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
 		err = fn(path, arg);
+		if (!first)
+			first = err;
 	}
 	closedir(d);
-	return err;
+	return err > 0 ? err : first;
 }
 
 struct finding_dir {

@@ -94,7 +94,7 @@ bool state__alive(const struct state *s);
 /* The number of its cover's file system; 0 where that is of an earlier boot, or there is none. */
 dev_t state__cover_dev(const struct state *s);
 
-/* Calls fn with every journal's path; stops at the first non-zero. */
+/* Calls fn with every journal's path, until it gives 1; the first error is answered behind the last. */
 int state__each(int (*fn)(const char *path, void *arg), void *arg);
 
 /* The size of a regular file, by its path. 0 or -errno, -EINVAL where it is none or empty. */

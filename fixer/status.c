@@ -116,8 +116,8 @@ static int add(const char *path, void *arg)
 	struct state s = { 0 };
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err;
 
-	if (fd < 0)
-		return log_err(-errno, "cannot open %s", path);
+	if (fd < 0) /* reverted meanwhile? */
+		return errno == ENOENT ? 0 : log_err(-errno, "cannot open %s", path);
 	err = state__load(fd, path, &s);
 	if (!err && state__alive(&s) && l->up_cnt < GUARDS_MAX)
 		l->up[l->up_cnt++] = s.cover_dev;
@@ -255,6 +255,42 @@ static void print_text(const struct listing *l)
 		       left_cover__text(&l->left.v[i], text, sizeof(text)));
 }
 
+/* Of one directory, or of all; one journal that is damaged hides no other. */
+static int list(struct listing *l, const char *dir)
+{
+	char path[PATH_MAX];
+	int err;
+
+	if (!dir)
+		return state__each(add, l);
+	err = state__find(dir, path);
+	if (err == -ENOENT)
+		return access(dir, F_OK) ? log_err(-errno, "cannot find %s", dir) : 0;
+	return err ? err : add(path, l);
+}
+
+static int list_with_left(struct listing *l, const char *dir)
+{
+	int err = list(l, dir), left = add_left(l, dir);
+
+	return err ? err : left;
+}
+
+static void print(const struct listing *l, bool json)
+{
+	json_t *doc;
+
+	if (!json) {
+		print_text(l);
+		return;
+	}
+	doc = json_pack("{s:i, s:O, s:o}", "schema_version", 1, "guards", l->out, "left_covers",
+			left_to_json(&l->left));
+	json_dumpf(doc, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(doc);
+}
+
 static const struct param status_params[] = {
 	PARAM(struct status_cfg, json, "json", 0, PARAM_FLAG, NULL, "as JSON"),
 	{ 0 },
@@ -273,32 +309,20 @@ int fix_status(int argc, char **argv)
 	struct status_cfg cfg = { 0 };
 	struct params_result res;
 	struct listing l = { 0 };
-	char path[PATH_MAX];
 	int err = params__parse(&spec, argc, argv, &cfg, &res);
 
-	if (err || res.rest.cnt > 1)
+	if (err)
 		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
+	if (res.rest.cnt > 1) {
+		log_err(0, "fix status takes one directory, or none for all");
+		return FP_EXIT_USAGE;
+	}
 	l.out = json_array();
 	if (!l.out)
 		return exit_code(log_err(-ENOMEM, "status"));
-	if (res.rest.cnt) {
-		err = state__find(res.rest.v[0], path);
-		err = err == -ENOENT ? 0 : err ? err : add(path, &l);
-	} else {
-		err = state__each(add, &l);
-	}
-	if (!err)
-		err = add_left(&l, res.rest.cnt ? res.rest.v[0] : NULL);
-	if (!err && cfg.json) {
-		json_t *doc = json_pack("{s:i, s:O, s:o}", "schema_version", 1, "guards", l.out,
-					"left_covers", left_to_json(&l.left));
-
-		json_dumpf(doc, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(doc);
-	} else if (!err) {
-		print_text(&l);
-	}
+	err = list_with_left(&l, res.rest.cnt ? res.rest.v[0] : NULL);
+	if (!err || json_array_size(l.out) || l.left.cnt)
+		print(&l, cfg.json);
 	json_decref(l.out);
 	left_covers__free(&l.left);
 	return exit_code(err);

@@ -132,11 +132,23 @@ cat "$work/good" >>"$journal"
 every_verb_refuses "no journal" "something else"
 truncate -s 65M "$journal"
 every_verb_refuses "too large" "65 MiB of it"
+other=$FLATPAUSE_STATE_DIR/9.9-9.journal
+head -c 200 /dev/urandom >"$other"
+check "a damaged one hides no other" says "memfd for 'memory.bin'" "$fixer" status
+check "and is told" exits_with 1 "$fixer" status
+rm "$other"
 head -c -5 "$work/good" >"$journal"
 check "cut off in its last record: understood" "$fixer" status
 check "revert brings home what it can" revert
 check "whole" same_bytes "$work/a" "$mnt/j/memory.bin"
 check "nothing is left" nothing_left
+apply --mitigation memfd "$mnt"
+head -c 200 /dev/urandom >"$other"
+check "beside a damaged one: revert --all fails" exits_with 1 timeout 60 "$fixer" revert --all
+rm "$other"
+check "and has undone the rest" nothing_left
+check "status of a directory that is not there: exit 1" exits_with 1 "$fixer" status "$mnt/none"
+check "of two: usage" exits_with 2 "$fixer" status "$mnt" "$work"
 ln -s "$work/good" "$journal"
 check "a link in its place is not followed" exits_with 1 apply --mitigation memfd "$mnt"
 rm "$journal"
