@@ -426,7 +426,7 @@ int apply__run(const struct apply_cfg *cfg)
 	int err, fd;
 
 	if (geteuid())
-		return log_err(-EPERM, "`fix apply` needs root (fanotify, leases)");
+		return log_err(-EPERM, "a mitigation needs root (fanotify, leases)");
 	err = fill_conf(&conf, cfg);
 	if (err)
 		return err;

@@ -12,17 +12,13 @@
 volatile sig_atomic_t exiting;
 
 static const struct verb verbs[] = {
-	{ "plan", "what would be done about a trace, and what undoes it; changes nothing",
-	  fix_plan },
+	{ "plan", "what would be done about a trace, and what undoes it", fix_plan },
 	{ "apply", "put a mitigation in force for a directory", fix_apply },
 	{ "status", "what is in force, and what became of each file", fix_status },
 	{ "revert", "undo; nothing is lost, nothing is left behind", fix_revert },
-	{ "prealloc", "allocate a memory file before the pause, for orchestrators that can call it",
-	  fix_prealloc },
-	{ "guard", "meet VMMs that cannot be changed: allocate as they create their files",
-	  fix_guard },
-	{ "memfd", "memory first, disk after: one file for those who can be told, or directories",
-	  fix_memfd },
+	{ "prealloc", "allocate a memory file before the pause, for orchestrators", fix_prealloc },
+	{ "guard", "the same for VMMs that cannot be changed, as they create files", fix_guard },
+	{ "memfd", "memory first, disk after: one file, or directories", fix_memfd },
 	{ "auto", "sweep, diagnose, apply, sweep again, verify, keep or roll back", fix_auto },
 };
 

@@ -84,7 +84,7 @@ static int one_file(struct memfd_cfg *cfg, const struct param_list *words)
 	if (which == 4)
 		return 1;
 	if (words->cnt != 2)
-		return usage_err("one PATH");
+		return usage_err("fix memfd open, export, close and size take one PATH");
 	switch (which) {
 	case 0:
 		return open_one(cfg, words->v[1]);
@@ -108,6 +108,9 @@ static int directories(const struct memfd_cfg *cfg, const struct param_list *dir
 	for (size_t i = 0; i < dirs->cnt; i++) {
 		a.dir = dirs->v[i];
 		err = apply__run(&a);
+		if (!err && !a.foreground)
+			log_info("memfd is in force for %s; undo: flatpause fix revert %s", a.dir,
+				 a.dir);
 		if (!first)
 			first = err;
 	}
@@ -120,8 +123,9 @@ int fix_memfd(int argc, char **argv)
 		.verb = "fix memfd",
 		.summary = "Memory first, disk after: for one file, or for what appears in a "
 			   "directory.",
-		.usage = "flatpause fix memfd open PATH --size BYTES [--link] | export PATH | "
-			 "close PATH | size PATH | DIR... [--match GLOB]",
+		.usage = "flatpause fix memfd open PATH --size BYTES [--link]\n"
+			 "       flatpause fix memfd export PATH | close PATH | size PATH\n"
+			 "       flatpause fix memfd DIR... [--match GLOB] [options]",
 		.examples =
 			"  target=$(flatpause fix memfd open /srv/snap-7/memory.bin --size 2G)\n"
 			"  ./snapshot --mem-file \"$target\"               # written to memory\n"
@@ -141,7 +145,7 @@ int fix_memfd(int argc, char **argv)
 	if (err)
 		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
 	if (!res.rest.cnt)
-		return exit_code(usage_err("what? open, export, close, size or DIR"));
+		return exit_code(usage_err("fix memfd takes open, export, close, size or DIR"));
 	err = one_file(&cfg, &res.rest);
 	return exit_code(err == 1 ? directories(&cfg, &res.rest) : err);
 }

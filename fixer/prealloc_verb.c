@@ -48,6 +48,8 @@ static int wanted_bytes(const struct prealloc_cfg *cfg, uint64_t *bytes)
 			return log_err(-errno, "cannot read the size of %s", cfg->size_of);
 		if (!S_ISREG(st.st_mode))
 			return usage("--size-of takes a regular file");
+		if (!st.st_size)
+			return usage("--size-of: that file is empty");
 		*bytes = (uint64_t)st.st_size;
 	} else if (parse_size_bytes(cfg->size, bytes)) {
 		return usage("--size takes bytes, or a number with a unit such as 512M");
@@ -299,9 +301,9 @@ int fix_prealloc(int argc, char **argv)
 			   "ahead\n"
 			   "is warned of, and no error.",
 		.usage = "flatpause fix prealloc PATH --size BYTES | --size-of FILE",
-		.examples = "  flatpause fix prealloc /srv/snap-7/memory.bin --size-of "
-			    "/srv/snap-6/memory.bin\n"
-			    "  flatpause fix prealloc /srv/snap-7/memory.bin --size 2G\n",
+		.examples = "  flatpause fix prealloc /srv/s7/memory.bin --size-of "
+			    "/srv/s6/memory.bin\n"
+			    "  flatpause fix prealloc /srv/s7/memory.bin --size 2G\n",
 		.params = prealloc_params,
 	};
 	struct prealloc_cfg cfg = { 0 };
