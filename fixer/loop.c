@@ -187,7 +187,8 @@ static int outcome(const struct loop *l, bool flat_before)
 		return FP_EXIT_OK;
 	}
 	puts(l->inconclusive ? "inconclusive: nothing was kept; more sweeps (--sweeps) may tell"
-			     : "nothing that was tried flattened the curve; all was rolled back");
+	     : l->order_cnt  ? "nothing that was tried flattened the curve; all was rolled back"
+			     : "none of these mitigations is advised here; nothing was applied");
 	return l->inconclusive ? FP_EXIT_INCONCLUSIVE : FP_EXIT_ROLLED_BACK;
 }
 

@@ -88,6 +88,32 @@ check "and stands in the summary" eval 'jq -r .scenarios.test.arms.memfd.applied
 check "and in the report" grep -q -- "applied with: .*$applied" "$work/out/report.html"
 revert
 
+# a pause that grows by work that no mitigation takes away: what is tried is not kept
+cat >"$work/busy" <<'BRANCH'
+#!/bin/bash
+n=1
+while [ -e "$1/snap-$n" ]; do n=$((n + 1)); done
+mkdir "$1/snap-$n"
+begin=${EPOCHREALTIME/./}
+head -c 1M /dev/zero >"$1/snap-$n/memory.bin"
+head -c "$([ $n -le 3 ] && echo 1M || echo "$2")" /dev/zero | sha256sum >/dev/null
+us=$((${EPOCHREALTIME/./} - begin))
+printf '{"pause_ms": %d.%03d}\n' $((us / 1000)) $((us % 1000))
+BRANCH
+chmod +x "$work/busy"
+busy() { # MOST [option...]
+	timeout 150 "$fixer" auto --apply --dir "$mnt" -n 6 --gap 0s --pause-from json:.pause_ms --force \
+		--scenario test -o "$work/out" --mitigations fallocate --between "rm -rf $mnt/snap-*" \
+		"${@:2}" -- "$work/busy" "$mnt" "$1"
+}
+tried() { jq -r '[.scenarios.test | (.arms | keys[]), .kept] | join(" ")' "$work/out/summary.json"; }
+check "advice that is none is not tried: 7" exits_with 7 busy 40M
+check "and so it says" equals "$(tried)" "before none"
+check "what does not help is not kept: 7" exits_with 7 busy 40M --try-all
+check "it was tried" equals "$(tried)" "before fallocate none"
+check "nothing is in force" says "no mitigation is in force" "$fixer" status
+check "nothing is left" nothing_left
+
 # the BRANCH command fails: said, rolled back
 check "a BRANCH that fails is no success" not auto --force -- false
 check "nothing is left of it" nothing_left
