@@ -42,7 +42,7 @@ jq -r '
 		 "before / this = \(($b / (.value | late)) * 10 | round / 10)",
 		 (if $c and .key != "control" then "this / control = \(((.value | late) / $c) * 100 | round / 100)" else "" end)]))
 	| @tsv' "$summary"
-echo "to reach: backlog >= 8.5x lower and <= 1.5x control; full >= 4x lower; aged, fallocate: >= 1.8x lower"
+echo "to reach: backlog, memfd: >= 17.6x lower and <= 1.2x control; full, memfd: <= 1.3x control; aged, fallocate: >= 2x lower"
 
 echo
 tests/bench/recording_cost.sh "$out"
