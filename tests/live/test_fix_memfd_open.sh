@@ -46,6 +46,19 @@ check "the size of what is closed is an error" refused "nothing is held" size "$
 check "closing twice is an error" refused "nothing is held" close "$p"
 check "nothing is left" no_state
 
+# its size is asked for while it is closed: that, or an error, and nothing else
+for i in 1 2 3 4 5 6 7 8; do
+	opened "$mnt/d/asked" --size $bytes
+	write_it "$work/a" "$target"
+	for _ in 1 2 3 4 5 6; do memfd size "$mnt/d/asked" 2>>"$work/refusals"; done >>"$work/sizes" &
+	memfd close "$mnt/d/asked"
+	wait $!
+done
+check "a size asked for beside a close is right" equals "$(sort -u "$work/sizes")" $bytes
+check "or refused" test "$(grep -c "nothing is held\|is closed" "$work/refusals")" = \
+	$((48 - $(wc -l <"$work/sizes")))
+rm "$mnt/d/asked"
+
 # over a file that is there, by a link, with another size, and given up
 opened "$p" --size $bytes --no-seal
 write_it "$work/a" "$target"
