@@ -111,6 +111,17 @@ static void wait_all(struct guards *g, int sigfd)
 	}
 }
 
+/* As the journals name them: by its real path one is found that is gone at the end. */
+static void find_real(struct guards *g)
+{
+	for (int i = 0; i < g->cnt; i++) {
+		char *real = realpath(g->dir[i], NULL);
+
+		if (real) /* until the end of the process */
+			g->dir[i] = real;
+	}
+}
+
 /*
  * What is in force by another controller is its own to undo: only where there was none before, and
  * none came between our look and our guard's, which was refused then.
@@ -131,6 +142,7 @@ static int guard(struct guards *g, const struct guard_cfg *cfg)
 
 	if (geteuid())
 		return exit_code(log_err(-EPERM, "`fix guard` needs root (fanotify)"));
+	find_real(g);
 	for (int i = 0; i < g->cnt; i++)
 		ours[i] = state__find(g->dir[i], path) == -ENOENT;
 	sigemptyset(&set);

@@ -209,6 +209,15 @@ wait_for 5 closed snap
 check "the second directory is guarded" in_time_or_said snap
 end_guard
 check "nothing is left of both" nothing_left
+mkdir "$mnt/gone"
+cd "$mnt" || exit
+"$fixer" guard --size-from $size gone 2>>"$work/guard.log" &
+guard=$!
+wait_for 10 alive
+cd / && rm -r "$mnt/gone"
+end_guard
+check "a directory that is removed meanwhile ends in order" equals $? 0
+check "nothing is left of it" nothing_left
 check "no such directory: exit 1" exits_with 1 timeout 20 "$fixer" guard "$mnt/none"
 check "no directory: usage" exits_with 2 "$fixer" guard
 check "a size that is none: usage" exits_with 2 timeout 20 "$fixer" guard --size-from no-such-file "$mnt/a"
