@@ -123,7 +123,7 @@ struct track track__copy(struct guard *g, int slot)
 const char *track__how_lost(const struct track *t)
 {
 	if (t->made == MADE_AT_OPEN || t->made == MADE_AT_FTRUNCATE)
-		return "not in time";
+		return t->prealloc_bytes ? "not in time" : "no size known";
 	return t->truncate_seen ? "undone by ftruncate" : "undone by O_TRUNC at open";
 }
 

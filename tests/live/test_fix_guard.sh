@@ -242,6 +242,14 @@ for _ in 1 2 3 4 5; do one_of_two && at_once=$((at_once + 1)); done
 check "of two controllers at once one is in force" equals $at_once 5
 check "nothing is left of them" nothing_left
 
+# the first of its name
+guard --match first.bin --no-plant
+mkdir "$mnt/unknown"
+"$writer" qemu "$mnt/source" "$mnt/unknown/first.bin" >"$work/unknown.said"
+wait_for 5 closed unknown
+check "whose size is not known is not said to be late" equals "$(state_of unknown at_first_write)" "no size known"
+end_guard
+
 # ---- nobody reads what it says ----
 mkfifo "$work/unread"
 exec 6<>"$work/unread"
