@@ -30,6 +30,7 @@ struct scratch {
 	u64 sched[OWN_FRAMES_MAX];
 	volatile u32 sched_cnt;
 	volatile u32 met_first;
+	volatile u32 forgotten;
 };
 
 /*
@@ -47,6 +48,16 @@ COMMON_EXTERN struct {
 static __always_inline struct scratch *scratch_get(u32 key)
 {
 	return bpf_map_lookup_elem(&scratches, &key);
+}
+
+/*
+ * What was in memory the verifier knows nothing of. Of a count that it has seen compared it would
+ * else follow each possible value to the end of the program: that makes loading slow.
+ */
+static __always_inline u32 forget_value(struct scratch *s, u32 value)
+{
+	s->forgotten = value;
+	return s->forgotten;
 }
 
 static __always_inline bool text_is_own(u64 addr)
@@ -94,6 +105,7 @@ static __always_inline u64 stack_send(struct scratch *s, long bytes, u32 own, u3
 	if (bytes <= 0 || recording != REC_ON)
 		return 0;
 	cnt = (u32)bytes / 8;
+	own = forget_value(s, own);
 	if (own > OWN_FRAMES_MAX || own >= cnt)
 		return 0;
 	cnt -= own;
@@ -104,6 +116,7 @@ static __always_inline u64 stack_send(struct scratch *s, long bytes, u32 own, u3
 		return 0;
 	e = (void *)(s->head + own);
 	id = stack_hash(e->frames, cnt, tgid);
+	cnt = forget_value(s, cnt);
 	if (bpf_map_lookup_elem(&stacks_seen, &id))
 		return id;
 	size = sizeof(*e) + cnt * 8;
@@ -186,7 +199,7 @@ static __always_inline u32 sched_frames(struct scratch *s, struct task_struct *t
 		if (i < cnt)
 			s->frames[to] = s->sched[i];
 	}
-	return cnt;
+	return s->sched_cnt;
 }
 
 /* The kernel stack that a task sleeps on; `scratch` as scratch_get() takes it. */
