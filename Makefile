@@ -5,6 +5,8 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 DESTDIR ?=
 O       ?= .output$(if $(SANITIZE),/sanitize)$(if $(STATIC),/static)
+# Where the kernel side is built: neither SANITIZE nor STATIC makes another one of it.
+BPF_O   ?= $(O)
 
 CLANG   ?= clang
 BPFTOOL ?= bpftool
@@ -47,7 +49,7 @@ endif
 
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I$(O) -I. $(WARNINGS) $(if $(WERROR),-Werror) \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I$(O) -I$(BPF_O) -I. $(WARNINGS) $(if $(WERROR),-Werror) \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
 	$(CFLAGS)
 ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(if $(STATIC),-static) $(LDFLAGS)
@@ -81,8 +83,8 @@ LIVE_HELPER_SRCS := $(sort $(filter-out $(LIVE_SRCS),$(wildcard tests/live/*.c))
 HELPER_SRCS := $(sort $(filter-out $(UNIT_SRCS),$(wildcard tests/unit/*.c)))
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
-BPF_OBJS := $(patsubst %.bpf.c,$(O)/%.bpf.o,$(BPF_SRCS))
-SKEL     := $(O)/flatpause.skel.h
+BPF_OBJS := $(patsubst %.bpf.c,$(BPF_O)/%.bpf.o,$(BPF_SRCS))
+SKEL     := $(BPF_O)/flatpause.skel.h
 UNIT_BINS  := $(patsubst %.c,$(O)/%,$(UNIT_SRCS))
 FUZZ_BINS  := $(patsubst %.c,$(O)/%,$(FUZZ_SRCS))
 SIM_BINS   := $(patsubst %.c,$(O)/%,$(SIM_TEST_SRCS))
@@ -144,16 +146,16 @@ clean: ## remove what was built
 
 # ---- the kernel side: one object, one skeleton ----
 
-$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+$(BPF_O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(Q)mkdir -p $(@D)
 	$(call msg,BPF,$@)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 
-$(O)/flatpause.bpf.o: $(BPF_OBJS)
+$(BPF_O)/flatpause.bpf.o: $(BPF_OBJS)
 	$(call msg,GEN,$@)
 	$(Q)$(BPFTOOL) gen object $@ $^
 
-$(SKEL): $(O)/flatpause.bpf.o
+$(SKEL): $(BPF_O)/flatpause.bpf.o
 	$(call msg,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name flatpause_bpf > $@
 
@@ -245,4 +247,4 @@ $(O)/live/%: $(O)/tests/live/%.o $(call obj,$(LIVE_HELPER_SRCS)) $(O)/libflatpau
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
 
--include $(shell find $(O) -name '*.d' -not -path '$(O)/sanitize/*' -not -path '$(O)/static/*' 2>/dev/null)
+-include $(shell find $(O) $(if $(filter $(O),$(BPF_O)),,$(BPF_O)/bpf) -name '*.d' -not -path '$(O)/sanitize/*' -not -path '$(O)/static/*' 2>/dev/null)

@@ -7,7 +7,8 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 . tests/tap.sh
 
-out=${FLATPAUSE_OUT:-.output}/sanitize
+plain=${FLATPAUSE_OUT:-.output}
+out=$plain/sanitize
 pattern=${1:-}
 log=$out/logs
 mkdir -p "$log"
@@ -17,7 +18,8 @@ unset MAKEFLAGS MAKELEVEL MFLAGS
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
 export CMOCKA_MESSAGE_OUTPUT=STDOUT
-export PROGRAMS=${PROGRAMS:-1000} # of the simulator, of which the plain build runs all
+# Of the simulator's programs, and of the simulated curves; the plain build runs all of them.
+export PROGRAMS=${PROGRAMS:-1000} SHARE=${SHARE:-10}
 
 if ! echo 'int main(void) { return 0; }' |
 	gcc -fsanitize=address,undefined -x c - -o "$log/can-link" 2>"$log/can-link.err"; then
@@ -29,13 +31,13 @@ mapfile -t programs < <(find tests/unit tests/fuzz tests/sim -name 'test_*.c' -o
 	grep -e "$pattern" | sed 's/\.c$//' | sort)
 
 build() {
-	make --no-print-directory --keep-going -j"$(nproc)" O="$out" SANITIZE=address,undefined CFLAGS='-O1 -g' \
-		"${programs[@]/#/$out/}"
+	make --no-print-directory --keep-going -j"$(nproc)" O="$out" BPF_O="$plain" \
+		SANITIZE=address,undefined CFLAGS='-O1 -g1' "${programs[@]/#/$out/}"
 }
 
 # A sanitizer's report ends the program with a status of its own; a test that fails, too.
 run() {
-	timeout --kill-after=10 120 "$out/$1" >"$log/${1//\//_}.log" 2>&1 </dev/null
+	timeout --kill-after=10 300 "$out/$1" >"$log/${1//\//_}.log" 2>&1 </dev/null
 	local status=$?
 	[ $status -eq 0 ] && return 0
 	echo "$1 ended with status $status:"

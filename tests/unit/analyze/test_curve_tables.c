@@ -2,7 +2,8 @@
 /*
  * The error rates that the rule was chosen for, by a short simulation of every cell: what p can be
  * reached, how often a flat curve is called stepped, how often a step is found, how often a level
- * is. `make bench` runs the same at full length. Seeds are fixed, so the outcome is too.
+ * is. `make bench` runs the same at full length. Seeds are fixed, so the outcome is too. SHARE=N
+ * makes each N-th of the runs, with the wider tolerances of so few.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -22,6 +23,13 @@
 #define FOUND_RUNS 300
 #define FLAT_RUNS  1000
 #define LEVEL_RUNS 2000
+
+static uint32_t runs_of(uint32_t usual)
+{
+	const char *share = getenv("SHARE");
+
+	return usual / (share ? (uint32_t)strtoul(share, NULL, 10) : 1);
+}
 
 /* ---- what can be reached ---- */
 
@@ -83,7 +91,7 @@ static void check_table(enum curve_table table, uint32_t usual, uint64_t seed)
 	char name[96];
 
 	for (size_t i = 0; curve_table__cell(table, i, &c); i++) {
-		uint32_t runs = is_gate(&c) ? GATE_RUNS : usual;
+		uint32_t runs = runs_of(is_gate(&c) ? GATE_RUNS : usual);
 		double rate;
 
 		if (c.want < 0)
@@ -121,6 +129,7 @@ static void flat_is_rarely_said_of_a_step(void **state)
 		{ .sweeps = 5, .windows = 10, .cv = .5, .shape = SHAPE_MID },
 		{ .sweeps = 1, .windows = 20, .cv = .2, .shape = SHAPE_EARLY },
 	};
+	uint32_t runs = runs_of(4 * FLAT_RUNS);
 
 	for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
 		struct table_cell c = cells[i];
@@ -128,18 +137,20 @@ static void flat_is_rarely_said_of_a_step(void **state)
 
 		c.ratio = c.flat_ratio = 1.5;
 		c.verdict = CURVE_FLAT;
-		rate = table_cell__rate(&c, 4 * FLAT_RUNS, 400 + i);
-		assert_true(rate >= 0 && rate < 0.05 + 4 * sqrt(0.05 * 0.95 / (4 * FLAT_RUNS)));
+		rate = table_cell__rate(&c, runs, 400 + i);
+		assert_true(rate >= 0 && rate < 0.05 + 4 * sqrt(0.05 * 0.95 / runs));
 	}
 }
 
 static void levels_are_found_as_in_the_table(void **state)
 {
+	uint32_t runs = runs_of(LEVEL_RUNS);
+
 	for (size_t i = 0; i < level_cells_cnt; i++) {
 		const struct level_cell *c = &level_cells[i];
-		double rate = level_cell__rate(c, LEVEL_RUNS, 500 + i);
+		double rate = level_cell__rate(c, runs, 500 + i);
 
-		if (rate < 0 || fabs(rate - c->want) > level_cell__tolerance(c, rate, LEVEL_RUNS))
+		if (rate < 0 || fabs(rate - c->want) > level_cell__tolerance(c, rate, runs))
 			fail_msg("%u against %u sweeps, CV %.0f %%, offset %.2f, x%.3g: slower in "
 				 "%.4f, the table has %.3f",
 				 c->sweeps, c->sweeps, 100 * c->cv, c->offset, c->ratio, rate,
