@@ -70,7 +70,7 @@ loop_is_ours() { # DIR SYSFS-NAME: by the device number that `up` noted
 pids_of() {
 	local dir=$1 program=$2 pid comm
 	for pid in /proc/[0-9]*; do
-		comm=$(cat "$pid/comm" 2>/dev/null) || continue
+		{ read -r comm <"$pid/comm"; } 2>/dev/null || continue # no fork for each
 		[ "$comm" = "$program" ] || continue
 		tr '\0' '\n' <"$pid/cmdline" 2>/dev/null | grep -qF -- "$dir/" && echo "${pid#/proc/}"
 	done

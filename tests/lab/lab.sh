@@ -10,6 +10,7 @@
 #   lab.sh status                     the labs that are there
 #
 # LAB_BIN: where labvmm, branch and age are (default: .output/lab of this checkout).
+# LAB_COLD=1: memory is not touched before, so that it is up soon and pauses in it tell nothing.
 # Exit codes: 0 ok, 1 failed, 2 usage, 3 this host cannot do it.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -27,7 +28,7 @@ missing() {
 	exit 3
 }
 usage() {
-	sed -n '3,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+	sed -n '3,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
 	exit 2
 }
 need_program() {
@@ -144,11 +145,13 @@ fresh_fs() { # DIR
 # that should show in a pause: have it touched before: the disk's (warm_disk; on a fast disk the
 # free space is filled once) and that of the page cache.
 warm_disk() { # LOOP
+	[ -n "${LAB_COLD:-}" ] && return
 	bounded 180 dd if=/dev/zero of="$1" bs=4M oflag=direct status=none 2>/dev/null # to its end
 	bounded 60 sync "$1"
 }
 
 fill() { # ROOT MEMORIES: writes as much as so many memory files, and takes it away again
+	[ -n "${LAB_COLD:-}" ] && return
 	local mb=$(($(numfmt --from=iec "$MEMORY") * $2 >> 20))
 	bounded 120 dd if=/dev/zero of="$1/fill" bs=4M count=$((mb / 4)) conv=fdatasync status=none &&
 		rm "$1/fill" || die "cannot write $mb MB to $1"
