@@ -108,24 +108,27 @@ help: ## this text
 deps: ## install what building, the lab and the tests need (Debian, as root)
 	$(Q)tests/deps.sh
 
+# Of a make that was not told how many: one for each CPU.
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 demo: ## the whole story in the lab: sweep, verdict, mitigations, control (root, < 10 minutes)
 	$(Q)tests/deps.sh build lab
-	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all tools
 	$(Q)tests/lab/demo.sh $(O)
 
-check: ## install what the tests need and run them all (root, < 20 minutes)
+check: ## install what the tests need and run them all (root, about 21 minutes)
 	$(Q)tests/deps.sh build lab check
-	$(Q)$(MAKE) --no-print-directory WERROR=1 all tools tests
+	$(Q)$(MAKE) --no-print-directory $(JOBS) WERROR=1 all tools tests
 	$(Q)tests/run.sh $(O)
 
 faults: ## make every fault that is known, with its twin, and say which cause was named (root, ~ 10 minutes)
 	$(Q)tests/deps.sh build lab
-	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all tools
 	$(Q)tests/faults/faults.sh $(O)
 
 bench: ## print every figure that the README quotes (root; not a test)
 	$(Q)tests/deps.sh build lab bench
-	$(Q)$(MAKE) --no-print-directory all tools $(BENCH_BINS)
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all tools $(BENCH_BINS)
 	$(Q)tests/bench/run.sh $(O)
 
 tools: $(LAB_BINS) $(O)/faults/faultload

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Runs every test below tests/ and sums up. Each test prints TAP ("ok", "not ok", "ok # SKIP why").
+# What has nothing of this kernel to itself (units, replay, a cover in an emulated machine) runs side
+# by side, one for each CPU; what records, guards or mounts runs alone, behind it. So does a recording
+# in an emulated machine, which cannot see that it was not given a CPU.
 # usage: tests/run.sh OUTPUT-DIR [PATTERN]     (PATTERN: only tests whose name contains it)
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -8,7 +11,7 @@ cd "$(dirname "$0")/.."
 out=$(realpath "$1")
 pattern=${2:-}
 passed=0 failed=0 skipped=0
-failures=() skips=()
+names=() failures=() skips=()
 log=$out/test-logs
 mkdir -p "$log"
 
@@ -36,24 +39,59 @@ sum_up() {
 	fi
 }
 
-run_one() {
-	local name=$1 limit=$2
-	shift 2
-	case $name in *"$pattern"*) ;; *) return ;; esac
-	local file=$log/${name//\//_}.tap start=$SECONDS status
-	CMOCKA_MESSAGE_OUTPUT=TAP FLATPAUSE_OUT=$out timeout --kill-after=20 "$limit" "$@" \
-		>"$file" 2>"$file.err" </dev/null
+# What it told, and how it ended, stay in its files. A shell's background has SIGINT ignored, and a
+# test shall not: tests send it.
+run_one() { # NAME FILE
+	local name=$1 file=$log/${1//\//_}.tap start=$SECONDS pid status
+	CMOCKA_MESSAGE_OUTPUT=TAP FLATPAUSE_OUT=$out env --default-signal=INT,QUIT \
+		timeout --kill-after=20 900 "$2" >"$file" 2>"$file.err" </dev/null &
+	pid=$!
+	trap 'kill $pid; wait $pid; exit 130' TERM
+	wait $pid
 	status=$?
-	sum_up "$name" "$status" "$file"
+	echo "$status" >"$file.status"
 	printf '  %-46s %4ds  status %d\n' "$name" $((SECONDS - start)) "$status"
 }
 
-for bin in $(cd "$out" && find tests/unit tests/fuzz tests/sim -type f -perm -u+x 2>/dev/null | sort); do
-	run_one "${bin#tests/}" 300 "$out/$bin"
+# start_one NAME FILE: what PATTERN leaves out is not there, and not said
+start_one() {
+	case $1 in *"$pattern"*) ;; *) return ;; esac
+	[ -x "$2" ] || return
+	while [ "$(jobs -rp | wc -l)" -ge "$width" ]; do wait -n; done
+	names+=("$1")
+	run_one "$1" "$2" &
+}
+
+programs() { (cd "$out/tests" && find "$@" -type f -perm -u+x 2>/dev/null | sort); }
+
+# Each test undoes what it did when it is ended.
+trap 'kill $(jobs -p) 2>/dev/null; wait; exit 130' INT TERM
+
+rm -f "$log"/*.status
+width=$(nproc)
+# the longest first
+for script in tests/unit/*.sh tests/vm/test_cover.sh; do
+	start_one "${script#tests/}" "$script"
 done
-for script in tests/unit/*.sh tests/replay/test_*.sh tests/live/test_*.sh tests/faults/test_*.sh \
-	tests/lab/test_*.sh tests/vm/test_*.sh; do
-	[ -x "$script" ] && run_one "${script#tests/}" 900 "$script"
+for bin in $(programs sim); do
+	start_one "$bin" "$out/tests/$bin"
+done
+for script in tests/replay/test_*.sh; do
+	start_one "${script#tests/}" "$script"
+done
+for bin in $(programs unit fuzz); do
+	start_one "$bin" "$out/tests/$bin"
+done
+wait
+width=1
+for script in tests/live/test_*.sh tests/faults/test_*.sh tests/lab/test_*.sh tests/vm/test_vm.sh; do
+	start_one "${script#tests/}" "$script"
+done
+wait
+
+for name in "${names[@]}"; do
+	file=$log/${name//\//_}.tap
+	sum_up "$name" "$(cat "$file.status")" "$file"
 done
 
 [ ${#skips[@]} -gt 0 ] && printf 'skipped: %s\n' "${skips[@]}"

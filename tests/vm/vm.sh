@@ -18,7 +18,7 @@ set -euo pipefail
 DISK_MIB=192
 DISK_BYTES_PER_S=$((16 << 20))
 MEMORY_MIB=512
-BOOT_LIMIT_S=${VM_LIMIT_S:-150}
+BOOT_LIMIT_S=${VM_LIMIT_S:-300}
 
 # Of a modular kernel; what is built in is no file and left out. In any order.
 MODULES=(virtio_pci virtio_blk crc32c_generic crc32c_intel ext4 fuse)
