@@ -51,9 +51,9 @@ struct export_result {
 	uint64_t data_bytes; /* of it written: holes stay holes */
 	uint32_t crc;	     /* CRC32C of all its bytes */
 	uint64_t copy_ns, sync_ns, verify_ns;
-	enum way way;	/* by which the last step went */
-	bool read_back; /* from the device, and found to be the same */
-	struct timespec mtime, ctime;
+	enum way way;		      /* by which the last step went */
+	bool read_back;		      /* from the device, and found to be the same */
+	struct timespec mtime, ctime; /* of the file; ctime.tv_sec 0 = not known */
 	struct seen seen;
 };
 
@@ -85,10 +85,19 @@ void export__renamed(int fd, struct export_result *res);
 /*
  * Reads `name` back from the device, past what the page cache had of it, and compares it with what
  * was written. -EBADMSG where it differs; -ESTALE where it is gone, or was changed since by
- * somebody; -ECANCELED, -errno. Not said.
+ * somebody; -EUCLEAN where it differs and only its ctime, which is not known, could tell which of
+ * these; -ECANCELED, -errno. Not said.
  */
 int export__read_back(struct export_worker *w, int dirfd, const char *name,
 		      const struct export_hooks *hooks, struct export_result *res);
+
+/*
+ * What export__copy() of a process that was killed knew of its copy: from the memory `src`, which is
+ * as it was then, and from what was written down. 0, -ECANCELED, -errno. Not said.
+ */
+int export__recall(struct export_worker *w, int src, const struct seen *seen,
+		   uint64_t file_ctime_ns, const struct export_hooks *hooks,
+		   struct export_result *res);
 
 /*
  * Counters that other processes can find: in a memfd of this process, gone with it. Never freed.

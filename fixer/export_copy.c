@@ -363,6 +363,18 @@ void export__renamed(int fd, struct export_result *res)
 		res->ctime = st.st_ctim;
 }
 
+/* Whoever writes other bytes may set the old mtime again, but no ctime. */
+static int differs(int fd, const struct export_result *res)
+{
+	struct stat st;
+
+	if (!is_untouched(fd, res, &st))
+		return -ESTALE;
+	if (!res->ctime.tv_sec)
+		return -EUCLEAN;
+	return is_same_time(&st.st_ctim, &res->ctime) ? -EBADMSG : -ESTALE;
+}
+
 /*
  * Through the page cache, emptied for this file first: the bytes come from the device, and whoever
  * reads the snapshot next (the following BRANCH copies it) finds it warm. A file that somebody has
@@ -382,13 +394,49 @@ int export__read_back(struct export_worker *w, int dirfd, const char *name,
 	posix_fadvise(c.src, 0, 0, POSIX_FADV_DONTNEED);
 	err = is_untouched(c.src, res, &st) ? walk_data(&c, POOL_SLOT_BYTES, sum_step, true)
 					    : -ESTALE;
-	/* whoever writes other bytes may set the old mtime again, but no ctime */
 	if (!err && c.crc != res->crc)
-		err = is_untouched(c.src, res, &st) && is_same_time(&st.st_ctim, &res->ctime)
-			      ? -EBADMSG
-			      : -ESTALE;
+		err = differs(c.src, res);
 	close(c.src);
 	res->verify_ns = now_ns() - t0;
 	res->read_back = !err;
+	return err;
+}
+
+static int recall_step(struct copying *c, uint64_t off, size_t len)
+{
+	char *slot = pool__take(&c->w->pool);
+	int err = give_way(c, 0);
+
+	if (!err)
+		err = read_range(c->src, slot, off, len);
+	if (!err)
+		c->crc = crc32c(c->crc, slot, len);
+	pool__give(&c->w->pool, slot);
+	return err;
+}
+
+/* Before 1970 too. */
+static struct timespec time_of(int64_t ns)
+{
+	int64_t rest = ns % 1000000000;
+
+	rest += rest < 0 ? 1000000000 : 0;
+	return (struct timespec){ .tv_sec = (ns - rest) / 1000000000, .tv_nsec = rest };
+}
+
+int export__recall(struct export_worker *w, int src, const struct seen *seen,
+		   uint64_t file_ctime_ns, const struct export_hooks *hooks,
+		   struct export_result *res)
+{
+	struct copying c = { .w = w, .src = src, .hooks = hooks, .res = res };
+	int err;
+
+	memset(res, 0, sizeof(*res));
+	c.size = res->bytes = seen->memory_bytes;
+	res->mtime = time_of((int64_t)seen->file_mtime_ns);
+	res->ctime = time_of((int64_t)file_ctime_ns);
+	res->seen = *seen;
+	err = walk_data(&c, POOL_SLOT_BYTES, recall_step, true);
+	res->crc = c.crc;
 	return err;
 }

@@ -35,6 +35,13 @@ static void give_way(void *arg)
 		nanosleep(&nap, NULL);
 }
 
+static struct export_hooks hooks_of(struct exporter *e)
+{
+	return (struct export_hooks){
+		.yield = give_way, .cancelled = is_cancelled, .arg = e, .share = &e->g->export_share
+	};
+}
+
 /* ---- what is written down ---- */
 
 static void record_durable(struct guard *g, const struct held *h, const struct export_result *r)
@@ -43,13 +50,14 @@ static void record_durable(struct guard *g, const struct held *h, const struct e
 	json_t *j;
 
 	snprintf(crc, sizeof(crc), "%08x", r->crc);
-	j = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:s, s:b, s:i}", "n",
+	j = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:s, s:b, s:i, s:I}", "n",
 		      (json_int_t)h->n, "state", "durable", "resumed_ns",
 		      (json_int_t)h->closed_real_ns, "durable_ns",
 		      (json_int_t)clock_ns(CLOCK_REALTIME), "size", (json_int_t)r->bytes,
 		      "data_bytes", (json_int_t)r->data_bytes, "crc32c", crc, "copy_ms",
 		      (double)r->copy_ns / 1e6, "sync_ms", (double)r->sync_ns / 1e6, "way",
-		      way_name(r->way), "read_back", r->read_back, "restarts", h->restarts);
+		      way_name(r->way), "read_back", r->read_back, "restarts", h->restarts,
+		      "file_ctime_ns", (json_int_t)r->ctime.tv_sec * 1000000000 + r->ctime.tv_nsec);
 	journal__append(&g->journal, REC_FILE, j, 1);
 }
 
@@ -143,7 +151,7 @@ static int commit(struct homing *m, const char *tmp)
 	struct held *h = m->h;
 	int err;
 
-	m->filefd = held__announce_commit(&e->g->journal, h->n, h->dirfd, tmp, &m->r.seen);
+	m->filefd = held__announce_commit(&e->g->journal, h->n, h->dirfd, tmp, &m->r.seen, false);
 	err = m->filefd < 0 ? m->filefd : lease__commit(&e->lease) ? 0 : -ECANCELED;
 	if (err) {
 		unlinkat(h->dirfd, tmp, 0);
@@ -154,6 +162,28 @@ static int commit(struct homing *m, const char *tmp)
 		return err;
 	export__renamed(m->filefd, &m->r);
 	return lease__linger(&e->lease, GUARD_LINGER_NS) ? take_back(m, -ECANCELED) : 0;
+}
+
+/*
+ * The bytes differ, and either its owner has changed the file and given it its old time again, or the
+ * disk does not keep what was written: nobody but a human can tell. No record of ours says otherwise
+ * than that the file took the place of the link: a revert comes to the same.
+ */
+static int keep_both(struct homing *m)
+{
+	struct guard *g = m->e->g;
+	struct held *h = m->h;
+
+	h->linked = false;
+	guard__note(g,
+		    "%s/%s is not what was written to it, and who changed it is not known: that is "
+		    "kept at %s",
+		    h->dir, h->name, h->target);
+	journal__append(&g->journal, REC_FILE,
+			json_pack("{s:I, s:s}", "n", (json_int_t)h->n, "state",
+				  "on disk, differs from memory"),
+			0);
+	return -EUCLEAN;
 }
 
 /*
@@ -172,14 +202,17 @@ static int compare(struct homing *m, const struct export_hooks *hooks)
 		return err; /* both copies stay, and the revert that ended us knows what to do */
 	if (err == -ECANCELED)
 		return take_back(m, err);
+	if (err == -EUCLEAN)
+		return keep_both(m);
 	if (err == -EBADMSG || err == -EIO) {
 		guard__note(g, "%s/%s: the disk does not give back what was written: %s", h->dir,
 			    h->name, strerror(-err));
 		return take_back(m, err);
 	}
 	journal__append(&g->journal, REC_FILE,
-			json_pack("{s:I, s:b, s:f}", "n", (json_int_t)h->n, "read_back",
-				  m->r.read_back, "verify_ms", (double)m->r.verify_ns / 1e6),
+			json_pack("{s:I, s:s, s:b, s:b, s:f}", "n", (json_int_t)h->n, "state",
+				  "durable", "settled", 1, "read_back", m->r.read_back, "verify_ms",
+				  (double)m->r.verify_ns / 1e6),
 			0);
 	return 0;
 }
@@ -213,9 +246,7 @@ static int copy_and_commit(struct homing *m, int src)
 {
 	struct exporter *e = m->e;
 	struct held *h = m->h;
-	const struct export_hooks hooks = {
-		.yield = give_way, .cancelled = is_cancelled, .arg = e, .share = &e->g->export_share
-	};
+	const struct export_hooks hooks = hooks_of(e);
 	char tmp[NAME_MAX + 32];
 	int err;
 
@@ -234,6 +265,24 @@ static int copy_and_commit(struct homing *m, int src)
 	return compare(m, &hooks);
 }
 
+/* Behind the comparison, or an error on the way to it. */
+static int finish(struct homing *m, int slot, int err)
+{
+	struct exporter *e = m->e;
+
+	if (!err)
+		err = give_names(m);
+	if (!err &&
+	    held__release(e->g, slot)) /* a writer waits for us: what he writes is not lost */
+		err = take_back(m, -ECANCELED);
+	if (err)
+		err = after_failure(e->g, slot, err);
+	if (m->filefd >= 0)
+		close(m->filefd);
+	lease__drop(&e->lease);
+	return err;
+}
+
 static int export_leased(struct exporter *e, int slot, int src)
 {
 	struct held *h = &e->g->held[slot];
@@ -244,18 +293,48 @@ static int export_leased(struct exporter *e, int slot, int src)
 		h->retry_ns = now_ns() + GUARD_SETTLE_NS;
 		return err;
 	}
-	err = copy_and_commit(&m, src);
-	if (!err)
-		err = give_names(&m);
-	if (!err &&
-	    held__release(e->g, slot)) /* a writer waits for us: what he writes is not lost */
-		err = take_back(&m, -ECANCELED);
+	return finish(&m, slot, copy_and_commit(&m, src));
+}
+
+static bool is_there(const struct held *h, const struct stat *file)
+{
+	struct stat st;
+
+	return !fstatat(h->dirfd, h->name, &st, AT_SYMLINK_NOFOLLOW) && st.st_dev == file->st_dev &&
+	       st.st_ino == file->st_ino;
+}
+
+/* Under a lease on its memory, which nobody has changed since it was copied. */
+static int compare_again(struct homing *m, int src)
+{
+	const struct export_hooks hooks = hooks_of(m->e);
+	struct held *h = m->h;
+	struct stat memory, file;
+	int err;
+
+	if (fstat(src, &memory) || fstat(m->filefd, &file) ||
+	    !seen__is_current(&h->seen, &memory, &file))
+		return take_back(m, -ECANCELED);
+	if (!is_there(h, &file) && follow_file(m))
+		return take_back(m, -ECANCELED);
+	err = export__recall(m->e->worker, src, &h->seen, h->file_ctime_ns, &hooks, &m->r);
 	if (err)
-		err = after_failure(e->g, slot, err);
-	if (m.filefd >= 0)
-		close(m.filefd);
-	lease__drop(&e->lease);
+		return atomic_load(&m->e->g->quit) ? err : take_back(m, err);
+	err = compare(m, &hooks);
+	if (!err && link__give_all(m->e->g->dirfd, h->target, m->filefd) < 0)
+		err = take_back(m, -ECANCELED);
 	return err;
+}
+
+/* A writer who has its memory open has the later bytes: the link comes back for him. */
+static int compare_home(struct exporter *e, int slot, int src)
+{
+	struct held *h = &e->g->held[slot];
+	struct homing m = { .e = e, .h = h, .filefd = h->filefd };
+	bool alone = !lease__take(&e->lease, src) && lease__commit(&e->lease);
+
+	h->home = false; /* from here on it is as one that we have just renamed */
+	return finish(&m, slot, alone ? compare_again(&m, src) : take_back(&m, -ECANCELED));
 }
 
 /* 0: the slot was let go; else it stays, to be tried again. */
@@ -276,7 +355,7 @@ static int export_one(struct exporter *e, int slot)
 	if (fstat(src, &st) || !S_ISREG(st.st_mode) || st.st_nlink != 1)
 		err = after_failure(g, slot, -EPERM);
 	else
-		err = export_leased(e, slot, src);
+		err = h->home ? compare_home(e, slot, src) : export_leased(e, slot, src);
 	close(src);
 	return err;
 }

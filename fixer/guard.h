@@ -100,7 +100,15 @@ struct held {
 	uint32_t restarts;
 	bool linked; /* the link stands: before that the slot is the planter's */
 	bool gone;   /* its link was removed; it stays as long as somebody writes to it */
-	bool taken;  /* somebody has it in hand, see held__take() */
+	/*
+	 * A guard before us was killed when this file had taken the place of its link, and was not
+	 * compared yet: what it is, and what was written down of it.
+	 */
+	bool home;
+	int filefd; /* O_PATH */
+	struct seen seen;
+	uint64_t file_ctime_ns; /* 0 = not known */
+	bool taken;		/* somebody has it in hand, see held__take() */
 };
 
 /* One worker of the export. */
@@ -463,11 +471,12 @@ void held__record(struct guard *g, const struct held *h, const char *state);
 /* By this a later guard tells a link that was moved from one that was removed. */
 void held__remember_link(struct guard *g, const struct held *h);
 /*
- * Which file is about to be renamed: whoever comes behind us knows by it what it finds there. A
- * descriptor of it (O_PATH), by which it is known whatever it is called; -errno.
+ * Which file is about to be renamed: whoever comes behind us knows by it what it finds there, and
+ * whether it was compared. A descriptor of it (O_PATH), by which it is known whatever it is called;
+ * -errno.
  */
 int held__announce_commit(struct journal *j, uint32_t n, int dirfd, const char *tmp,
-			  const struct seen *seen);
+			  const struct seen *seen, bool compared);
 /* It is in (dirfd, name) now; owns dirfd. */
 void held__moved(struct guard *g, struct held *h, int dirfd, const char *dir, const char *name);
 /* Whether the link is somewhere still; where its owner has moved it, we move with it. */

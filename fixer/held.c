@@ -173,9 +173,10 @@ void held__remember_link(struct guard *g, const struct held *h)
 }
 
 int held__announce_commit(struct journal *j, uint32_t n, int dirfd, const char *tmp,
-			  const struct seen *seen)
+			  const struct seen *seen, bool compared)
 {
 	int fd = beneath__open(dirfd, tmp, O_PATH, 0), err;
+	char handle[HANDLE_HEX_MAX];
 	struct stat st;
 	json_t *file;
 
@@ -186,8 +187,11 @@ int held__announce_commit(struct journal *j, uint32_t n, int dirfd, const char *
 		close(fd);
 		return err;
 	}
-	file = json_pack("{s:I, s:s, s:I}", "n", (json_int_t)n, "state", "being renamed",
-			 "commit_ino", (json_int_t)st.st_ino);
+	if (handle__get(fd, handle))
+		handle[0] = '\0';
+	file = json_pack("{s:I, s:s, s:I, s:s, s:b, s:n}", "n", (json_int_t)n, "state",
+			 "being renamed", "commit_ino", (json_int_t)st.st_ino, "commit_handle",
+			 handle, "settled", compared, "file_ctime_ns");
 	seen__to_json(seen, file);
 	err = journal__append(j, REC_FILE, file, 0);
 	if (err)
@@ -222,6 +226,8 @@ bool held__follow_link(struct guard *g, struct held *h)
 
 	if (h->gone)
 		return false;
+	if (h->home)
+		return true;
 	if (export__is_link(h->dirfd, h->name, h->target))
 		return true;
 	dirfd = link__find(g->dirfd, h->linkfd, h->target, dir, name);

@@ -30,7 +30,8 @@ static json_int_t int_of(json_t *file, const char *key)
 /* "durable" is not: until it was compared and has all its names, it may have to come back. */
 static bool is_final(json_t *file)
 {
-	static const char *const finals[] = { "deleted by its owner", "on disk", "lost" };
+	static const char *const finals[] = { "deleted by its owner", "on disk", "lost",
+					      RECOVERED_NEVER_COMPARED };
 
 	for (size_t i = 0; i < sizeof(finals) / sizeof(finals[0]); i++)
 		if (!strcmp(text_of(file, "state"), finals[i]))
@@ -74,6 +75,9 @@ static int fill(json_t *file, const char *tmp_dir, struct recovered *r)
 	if (err || !r->n || !name_is_one(r->name) || !name_ok(r->memory_name))
 		return -EBADMSG;
 	snprintf(r->target, sizeof(r->target), "%s/%u/%s", tmp_dir, r->n, r->memory_name);
+	r->settled = json_is_true(json_object_get(file, "settled"));
+	seen__from_json(&r->seen, file);
+	r->file_ctime_ns = (uint64_t)int_of(file, "file_ctime_ns");
 	return 0;
 }
 
@@ -117,8 +121,7 @@ static int look_elsewhere(json_t *file, int rootfd, struct recovered *r)
 	return 0;
 }
 
-/* Its exporter may have died before it came to the link's other names. */
-static int give_names(int rootfd, struct recovered *r)
+int recovered__give_names(const struct recovered *r, int rootfd)
 {
 	int fd = link__open(r->dirfd, r->name), cnt;
 
@@ -126,15 +129,20 @@ static int give_names(int rootfd, struct recovered *r)
 		return fd;
 	cnt = link__give_all(rootfd, r->target, fd);
 	close(fd);
-	r->state = RECOVERED_DURABLE;
 	return cnt < 0 ? cnt : 0;
+}
+
+bool recovered__never_compared(const struct recovered *r)
+{
+	return !r->settled && r->memory < 0 &&
+	       (r->state == RECOVERED_DURABLE || r->state == RECOVERED_DONE);
 }
 
 static enum home settle(json_t *file, struct recovered *r)
 {
-	struct home_step step = { .committed_ino = (uint64_t)int_of(file, "commit_ino") };
+	struct home_step step = { .committed_ino = (uint64_t)int_of(file, "commit_ino"),
+				  .seen = r->seen };
 
-	seen__from_json(&step.seen, file);
 	if (!strcmp(text_of(file, "state"), "planted"))
 		step.over_ino = (uint64_t)int_of(file, "over_ino");
 	return home__settle(r->dirfd, r->name, r->target, &step, r->memory);
@@ -146,6 +154,32 @@ static bool had_writer(json_t *file)
 	return int_of(file, "resumed_ns") || json_is_true(json_object_get(file, "made_by_writer"));
 }
 
+/*
+ * Its owner has renamed what took the place of the link. What the kernel has no name for any more
+ * (nobody has used it since) is not found so.
+ */
+static bool follow_file(json_t *file, int rootfd, struct recovered *r)
+{
+	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
+	int fd = int_of(file, "commit_ino")
+			 ? handle__open(rootfd, text_of(file, "commit_handle"), O_NOFOLLOW)
+			 : -ESTALE;
+	int dirfd;
+
+	if (fd < 0)
+		return false;
+	dirfd = link__where(rootfd, fd, dir, name);
+	close(fd);
+	if (dirfd < 0)
+		return false;
+	if (r->dirfd >= 0)
+		close(r->dirfd);
+	r->dirfd = dirfd;
+	memcpy(r->dir, dir, sizeof(dir));
+	memcpy(r->name, name, sizeof(name));
+	return true;
+}
+
 static int look(json_t *file, int rootfd, struct recovered *r)
 {
 	enum home home = HOME_GONE;
@@ -155,13 +189,13 @@ static int look(json_t *file, int rootfd, struct recovered *r)
 		return r->dirfd;
 	if (r->dirfd >= 0)
 		home = settle(file, r);
+	if (home == HOME_GONE && rootfd >= 0 && r->memory >= 0 && follow_file(file, rootfd, r))
+		home = settle(file, r);
 	if (home == HOME_FAILED)
 		return -EIO;
-	if (home == HOME_DURABLE)
-		return give_names(rootfd, r);
 	if (home == HOME_GONE)
 		return look_elsewhere(file, rootfd, r);
-	r->state = RECOVERED_LINKED;
+	r->state = home == HOME_DURABLE ? RECOVERED_DURABLE : RECOVERED_LINKED;
 	return 0;
 }
 
@@ -172,8 +206,10 @@ int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, stru
 	if (err)
 		return err;
 	r->state = RECOVERED_DONE;
-	if (is_final(file))
+	if (is_final(file)) {
+		r->settled = true;
 		return 0;
+	}
 	err = open_memory(r, tmpfd);
 	if (err || (r->memory < 0 && !strcmp(text_of(file, "state"), "durable")))
 		return err;

@@ -8,9 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "seen.h"
+
 enum recovered_state {
 	RECOVERED_LINKED,  /* in memory, its link stands: to be exported */
-	RECOVERED_DURABLE, /* on disk and synced, though its exporter died before it said so */
+	RECOVERED_DURABLE, /* on disk and synced; its exporter died before it was settled */
 	RECOVERED_DONE,	   /* said to be durable before, or to be gone */
 	RECOVERED_REMOVED, /* its owner removed the link: its memory may go when nobody writes to it */
 	RECOVERED_AWAY,	   /* in memory, its link is outside the directory: nobody may touch it */
@@ -27,6 +29,10 @@ struct recovered {
 	int dirfd;  /* O_PATH of the directory of the link; -1 */
 	int linkfd; /* O_PATH of the link; -1 */
 	int memory; /* O_RDONLY; -1 */
+	/* of a file that took the place of its link */
+	bool settled; /* compared with its memory, as far as that was asked for */
+	struct seen seen;
+	uint64_t file_ctime_ns; /* 0 = not known */
 };
 
 /*
@@ -36,6 +42,13 @@ struct recovered {
  */
 int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, struct recovered *r);
 void recovered__close(struct recovered *r);
+
+/* What is durable, and compared where it has to be, takes the place of the link's other names too. */
+int recovered__give_names(const struct recovered *r, int rootfd);
+
+/* Whether nobody can compare it any more, and nobody has. */
+bool recovered__never_compared(const struct recovered *r);
+#define RECOVERED_NEVER_COMPARED "on disk, not compared" /* its state from then on */
 
 /* Removes what a guard had made below tmpfd and not written down yet: nobody has been told of it. */
 void recover__sweep(json_t *files, int tmpfd);

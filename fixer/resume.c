@@ -41,7 +41,7 @@ static void record_end(struct guard *g, const struct recovered *r, const char *s
  * Its writer may have closed it while nobody watched; the lease will tell whether it has not. In one
  * that was planted ahead and is empty there has been none yet: his close will be seen.
  */
-static int take_over(struct guard *g, json_t *file, struct recovered *r)
+static int take_over(struct guard *g, json_t *file, struct recovered *r, struct held **slot)
 {
 	bool his = json_is_true(json_object_get(file, "made_by_writer"));
 	struct stat st;
@@ -54,7 +54,7 @@ static int take_over(struct guard *g, json_t *file, struct recovered *r)
 		return log_err(-ENOSPC, "too many files wait for their export in %s",
 			       g->conf.tmp_dir);
 	*h = (struct held){ .n = r->n, .dirfd = r->dirfd, .linkfd = r->linkfd, .linked = true };
-	h->gone = r->state != RECOVERED_LINKED;
+	h->gone = r->state != RECOVERED_LINKED && r->state != RECOVERED_DURABLE;
 	memcpy(h->name, r->name, sizeof(h->name));
 	memcpy(h->dir, r->dir, sizeof(h->dir));
 	memcpy(h->target, r->target, sizeof(h->target));
@@ -65,16 +65,59 @@ static int take_over(struct guard *g, json_t *file, struct recovered *r)
 		g->used_bytes += h->reserved_bytes;
 		h->closed_ns = st.st_size || his ? now_ns() : 0;
 	}
+	*slot = h;
 	return 0;
+}
+
+static bool never_compared(const struct guard *g, const struct recovered *r)
+{
+	return !g->conf.no_readback && recovered__never_compared(r);
+}
+
+/* What is home waits in a slot too, until it is compared. */
+static int take_home(struct guard *g, json_t *file, struct recovered *r)
+{
+	int fd = link__open(r->dirfd, r->name), err;
+	struct held *h;
+
+	if (fd < 0)
+		return fd == -ENOENT ? -EAGAIN : fd; /* its owner was faster: look again */
+	err = take_over(g, file, r, &h);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	h->home = true;
+	h->filefd = fd;
+	h->seen = r->seen;
+	h->file_ctime_ns = r->file_ctime_ns;
+	h->closed_ns = now_ns();
+	return 0;
+}
+
+/* Home, but its exporter died before it had compared it: that is for one of ours, if it still can. */
+static int settle_durable(struct guard *g, json_t *file, struct recovered *r)
+{
+	int err;
+
+	if (r->memory >= 0 && !r->settled && !g->conf.no_readback)
+		return take_home(g, file, r);
+	err = recovered__give_names(r, g->dirfd);
+	if (!err)
+		err = held__drop_memory(g->tmpfd, r->n, r->memory_name);
+	if (!err && !never_compared(g, r))
+		record_end(g, r, "durable");
+	return err;
 }
 
 /* Nothing goes that somebody writes to: it waits in a slot until he has closed it. */
 static int let_go(struct guard *g, json_t *file, struct recovered *r)
 {
 	int err = held__drop_memory(g->tmpfd, r->n, r->memory_name);
+	struct held *h;
 
 	if (err == -EAGAIN)
-		return take_over(g, file, r);
+		return take_over(g, file, r, &h);
 	if (!err && r->state == RECOVERED_REMOVED)
 		record_end(g, r, "deleted by its owner");
 	return err;
@@ -82,11 +125,12 @@ static int let_go(struct guard *g, json_t *file, struct recovered *r)
 
 static int settle(struct guard *g, json_t *file, struct recovered *r)
 {
+	struct held *h;
 	int err = 0;
 
 	switch (r->state) {
 	case RECOVERED_LINKED:
-		return take_over(g, file, r);
+		return take_over(g, file, r, &h);
 	case RECOVERED_LOST:
 	case RECOVERED_NOTHING:
 		guard__note(g, "LOST: %s/%s was never durable and its memory is gone%s", r->dir,
@@ -100,9 +144,7 @@ static int settle(struct guard *g, json_t *file, struct recovered *r)
 			    g->conf.dir, r->target);
 		break;
 	case RECOVERED_DURABLE:
-		err = held__drop_memory(g->tmpfd, r->n, r->memory_name);
-		if (!err)
-			record_end(g, r, "durable");
+		err = settle_durable(g, file, r);
 		break;
 	case RECOVERED_REMOVED:
 	case RECOVERED_DONE:
@@ -110,6 +152,14 @@ static int settle(struct guard *g, json_t *file, struct recovered *r)
 		break;
 	}
 	return err;
+}
+
+/* What was synced is as durable as a sync makes it, and that is all that can be said. */
+static void say_never_compared(struct guard *g, const struct recovered *r)
+{
+	guard__note(g, "%s/%s was synced and never compared, and its memory is gone", r->dir,
+		    r->name);
+	record_end(g, r, RECOVERED_NEVER_COMPARED);
 }
 
 static int resume_one(struct guard *g, json_t *file)
@@ -127,9 +177,11 @@ static int resume_one(struct guard *g, json_t *file)
 		if (r.n > g->next_n)
 			g->next_n = r.n;
 		snprintf(sub, sizeof(sub), "%u", r.n);
-		if (r.state == RECOVERED_LINKED)
+		if (r.state == RECOVERED_LINKED || r.state == RECOVERED_DURABLE)
 			watch__mark_memory_dir(g, g->tmpfd, sub);
 		err = settle(g, file, &r);
+		if (!err && never_compared(g, &r))
+			say_never_compared(g, &r);
 		recovered__close(&r);
 	} while (err == -EAGAIN); /* a writer came to what was durable: it is not any more */
 	return err ? log_err(err, "cannot take over %s/%s", r.dir, r.name) : 0;

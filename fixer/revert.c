@@ -136,7 +136,7 @@ static int take_back(const struct reverting *r, struct recovered *f, int filefd)
 static int commit(struct reverting *r, struct recovered *f, const char *tmp,
 		  const struct seen *seen)
 {
-	int fd = held__announce_commit(&r->journal, f->n, f->dirfd, tmp, seen);
+	int fd = held__announce_commit(&r->journal, f->n, f->dirfd, tmp, seen, true);
 	int err = fd < 0 ? fd : 0;
 
 	if (!err && lease_broken(&f->memory))
@@ -173,10 +173,15 @@ static int copy_and_commit(struct reverting *r, struct recovered *f)
 	return err;
 }
 
+static int start_exporter(struct reverting *r)
+{
+	return r->exporter ? 0 : export_worker__start(&r->exporter, &r->counters);
+}
+
 /* The lease stays on what came home, until its memory is dropped. */
 static int export_now(struct reverting *r, struct recovered *f)
 {
-	int err = r->exporter ? 0 : export_worker__start(&r->exporter, &r->counters);
+	int err = start_exporter(r);
 
 	if (err)
 		return err;
@@ -226,6 +231,52 @@ static int bring_home(struct reverting *r, json_t *file, struct recovered *f)
 		   : 0;
 }
 
+/* As its exporter would have done: what the disk does not give back is made again from memory. */
+static int compare(struct reverting *r, struct recovered *f)
+{
+	struct export_hooks hooks = { .cancelled = lease_broken, .arg = &f->memory };
+	struct export_result res;
+	int err = start_exporter(r), fd;
+
+	if (err)
+		return err;
+	err = export__recall(r->exporter, f->memory, &f->seen, f->file_ctime_ns, &hooks, &res);
+	if (!err)
+		err = export__read_back(r->exporter, f->dirfd, f->name, &hooks, &res);
+	if (!err || err == -ESTALE)
+		return 0; /* what its owner has changed since is his */
+	if (err == -EUCLEAN)
+		return log_err(
+			err,
+			"%s/%s is not what was written to it, and who changed it is not "
+			"known; that is kept at %s: copy it to where it belongs or remove it, "
+			"and repeat the revert",
+			f->dir, f->name, f->target);
+	if (err != -ECANCELED)
+		log_warn("%s/%s: the disk does not give back what was written: %s", f->dir, f->name,
+			 strerror(-err));
+	fd = link__open(f->dirfd, f->name);
+	if (fd < 0)
+		return -EAGAIN;
+	err = take_back(r, f, fd);
+	close(fd);
+	return err == -ECANCELED ? -EAGAIN : err;
+}
+
+static int settle_durable(struct reverting *r, struct recovered *f)
+{
+	int err = 0;
+
+	if (f->memory >= 0 && !f->settled && !r->s->conf.no_readback)
+		err = compare(r, f);
+	if (err)
+		return err;
+	err = recovered__give_names(f, r->dirfd);
+	return err ? log_err(err, "%s/%s is on disk, but not under all of its names", f->dir,
+			     f->name)
+		   : 0;
+}
+
 static int revert_recovered(struct reverting *r, json_t *file, struct recovered *f)
 {
 	switch (f->state) {
@@ -247,6 +298,7 @@ static int revert_recovered(struct reverting *r, json_t *file, struct recovered 
 			"to where they belong, remove that file and repeat the revert",
 			f->dir, f->name, r->s->conf.dir, f->target);
 	case RECOVERED_DURABLE:
+		return settle_durable(r, f);
 	case RECOVERED_REMOVED:
 	case RECOVERED_DONE:
 		break;
@@ -261,6 +313,9 @@ static int revert_once(struct reverting *r, json_t *file, struct recovered *f)
 
 	if (err) /* a record that makes no sense speaks of nothing */
 		return err == -EBADMSG ? 0 : log_err(err, "cannot open %s/%s", f->dir, f->name);
+	if (recovered__never_compared(f) && !r->s->conf.no_readback)
+		log_warn("%s/%s was synced and never compared, and its memory is gone", f->dir,
+			 f->name);
 	err = revert_recovered(r, file, f);
 	if (!err && r->tmpfd >= 0)
 		err = held__drop_memory(r->tmpfd, f->n, f->memory_name);

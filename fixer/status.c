@@ -99,6 +99,7 @@ static json_t *one(struct state *s)
 
 	json_object_foreach (s->files, key, file) {
 		json_object_del(file, "handle");
+		json_object_del(file, "commit_handle");
 		add_finding(file);
 		json_array_append(files, file);
 	}

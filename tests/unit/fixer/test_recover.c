@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "fixer/beneath.h"
+#include "fixer/export.h"
 #include "fixer/link.h"
 #include "fixer/recover.h"
 
@@ -20,6 +21,7 @@ struct places {
 	char memory[64], target[96];
 	int rootfd, vmfd, tmpfd;
 	struct seen seen;
+	bool never_compared; /* of what was recovered last */
 };
 
 static void write_file(int dirfd, const char *name, const char *text)
@@ -78,11 +80,13 @@ static int tear_down(void **state)
 	return system(command);
 }
 
-static enum recovered_state recover_durable(struct places *p, ino_t committed)
+static enum recovered_state recover_as(struct places *p, ino_t committed, const char *said,
+				       bool settled)
 {
-	json_t *file = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I}", "n", 1, "dir", "vm", "name",
-				 "memory.bin", "planted_name", "memory.bin", "state", "durable",
-				 "commit_ino", (json_int_t)committed, "resumed_ns", (json_int_t)1);
+	json_t *file = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:b}", "n", 1, "dir", "vm",
+				 "name", "memory.bin", "planted_name", "memory.bin", "state", said,
+				 "commit_ino", (json_int_t)committed, "resumed_ns", (json_int_t)1,
+				 "settled", settled);
 	struct recovered r;
 	enum recovered_state state;
 
@@ -90,9 +94,18 @@ static enum recovered_state recover_durable(struct places *p, ino_t committed)
 	seen__to_json(&p->seen, file);
 	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
 	state = r.state;
+	p->never_compared = recovered__never_compared(&r);
+	assert_true(state == RECOVERED_DONE || r.settled == settled);
+	if (state == RECOVERED_DURABLE)
+		assert_int_equal(recovered__give_names(&r, p->rootfd), 0);
 	recovered__close(&r);
 	json_decref(file);
 	return state;
+}
+
+static enum recovered_state recover_durable(struct places *p, ino_t committed)
+{
+	return recover_as(p, committed, "durable", false);
 }
 
 /* The file as it was exported. */
@@ -154,6 +167,63 @@ static void without_its_memory_it_is_done(void **state)
 	assert_int_equal(recover_durable(p, ino_of(p->vmfd, "memory.bin")), RECOVERED_DONE);
 }
 
+/* Whether what nobody can compare any more was compared before. */
+static void what_can_be_compared_no_more_is_told(void **state)
+{
+	struct places *p = *state;
+	ino_t ino;
+
+	exported(p);
+	ino = ino_of(p->vmfd, "memory.bin");
+	assert_int_equal(recover_as(p, ino, "being renamed", false), RECOVERED_DURABLE);
+	assert_false(p->never_compared); /* its memory is there */
+	assert_int_equal(unlinkat(p->tmpfd, "1/memory.bin", 0), 0);
+	assert_int_equal(recover_as(p, ino, "being renamed", false), RECOVERED_DURABLE);
+	assert_true(p->never_compared);
+	assert_int_equal(recover_as(p, ino, "being renamed", true), RECOVERED_DURABLE);
+	assert_false(p->never_compared);
+	assert_int_equal(recover_as(p, ino, "durable", false), RECOVERED_DONE);
+	assert_true(p->never_compared);
+	assert_int_equal(recover_as(p, ino, "durable", true), RECOVERED_DONE);
+	assert_false(p->never_compared);
+	/* and only once */
+	assert_int_equal(recover_as(p, ino, RECOVERED_NEVER_COMPARED, false), RECOVERED_DONE);
+	assert_false(p->never_compared);
+}
+
+/* By its owner, while nobody had compared it: known by its handle. */
+static void a_file_that_was_renamed_is_found(void **state)
+{
+	struct places *p = *state;
+	char handle[HANDLE_HEX_MAX];
+	struct recovered r;
+	json_t *file;
+	int fd;
+
+	exported(p);
+	fd = link__open(p->vmfd, "memory.bin");
+	if (handle__get(fd, handle))
+		skip();
+	close(fd);
+	file = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:s}", "n", 1, "dir", "vm", "name",
+			 "memory.bin", "planted_name", "memory.bin", "state", "durable",
+			 "commit_ino", (json_int_t)ino_of(p->vmfd, "memory.bin"), "commit_handle",
+			 handle);
+	seen__to_json(&p->seen, file);
+	assert_int_equal(renameat(p->vmfd, "memory.bin", p->rootfd, "renamed"), 0);
+	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
+	assert_int_equal(r.state, RECOVERED_DURABLE);
+	assert_string_equal(r.name, "renamed");
+	recovered__close(&r);
+	/* written to in memory since: the link comes back, where the file is now */
+	write_file(p->tmpfd, "1/memory.bin", "new ");
+	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
+	assert_int_equal(r.state, RECOVERED_LINKED);
+	assert_true(export__is_link(p->rootfd, "renamed", p->target));
+	recovered__close(&r);
+	json_decref(file);
+}
+
 /* Its owner has put another file there since, or has deleted it. */
 static void what_its_owner_did_since_stays(void **state)
 {
@@ -207,6 +277,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_written_later_is_the_file, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(without_its_memory_it_is_done, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_file_that_was_renamed_is_found, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(what_can_be_compared_no_more_is_told, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(what_its_owner_did_since_stays, set_up, tear_down),
 	};
 
