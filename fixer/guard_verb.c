@@ -126,11 +126,17 @@ static void find_real(struct guards *g)
  * What is in force by another controller is its own to undo: only where there was none before, and
  * none came between our look and our guard's, which was refused then.
  */
-static void revert_all(const struct guards *g, const bool *ours)
+static int revert_all(const struct guards *g, const bool *ours)
 {
-	for (int i = 0; i < g->cnt; i++)
-		if (ours[i] && g->ran[i])
-			revert__dir(g->dir[i], 1000000000ull);
+	int first = 0;
+
+	for (int i = 0; i < g->cnt; i++) {
+		int err = ours[i] && g->ran[i] ? revert__dir(g->dir[i], 1000000000ull) : 0;
+
+		if (!first)
+			first = err;
+	}
+	return first;
 }
 
 static int guard(struct guards *g, const struct guard_cfg *cfg)
@@ -138,7 +144,7 @@ static int guard(struct guards *g, const struct guard_cfg *cfg)
 	bool ours[DIRS_MAX];
 	sigset_t set, old;
 	char path[PATH_MAX];
-	int sigfd, err;
+	int sigfd, err, undone;
 
 	if (geteuid())
 		return exit_code(log_err(-EPERM, "`fix guard` needs root (fanotify)"));
@@ -159,9 +165,11 @@ static int guard(struct guards *g, const struct guard_cfg *cfg)
 	if (err)
 		stop_all(g);
 	wait_all(g, sigfd);
-	revert_all(g, ours);
+	undone = revert_all(g, ours);
 	close(sigfd);
-	return err ? exit_code(err) : g->failed;
+	if (!err && g->failed)
+		return g->failed;
+	return exit_code(err ? err : undone);
 }
 
 static const struct param guard_params[] = {

@@ -250,6 +250,15 @@ wait_for 5 closed unknown
 check "whose size is not known is not said to be late" equals "$(state_of unknown at_first_write)" "no size known"
 end_guard
 
+# what it cannot undo at its end
+guard --size-from 1M
+mount -o remount,ro "$mnt"
+end_guard
+check "an end that cannot be undone: exit 1" equals $? 1
+mount -o remount,rw "$mnt"
+check "what it left is still to be undone" eval 'timeout 20 "$fixer" revert "$mnt" 2>&1 | grep -q "no longer in force"'
+check "and nothing is left then" nothing_left
+
 # ---- nobody reads what it says ----
 mkfifo "$work/unread"
 exec 6<>"$work/unread"
