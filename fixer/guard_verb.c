@@ -27,7 +27,7 @@ struct guard_cfg {
 struct guards {
 	pid_t pid[DIRS_MAX];
 	bool ran[DIRS_MAX]; /* ended in order or was killed: what could not start has undone itself */
-	char **dir;
+	char **dir, *real[DIRS_MAX];
 	int cnt, running, failed;
 };
 
@@ -115,10 +115,9 @@ static void wait_all(struct guards *g, int sigfd)
 static void find_real(struct guards *g)
 {
 	for (int i = 0; i < g->cnt; i++) {
-		char *real = realpath(g->dir[i], NULL);
-
-		if (real) /* until the end of the process */
-			g->dir[i] = real;
+		g->real[i] = realpath(g->dir[i], NULL);
+		if (g->real[i])
+			g->dir[i] = g->real[i];
 	}
 }
 
@@ -212,5 +211,8 @@ int fix_guard(int argc, char **argv)
 	}
 	g.dir = (char **)res.rest.v;
 	g.cnt = res.rest.cnt;
-	return guard(&g, &cfg);
+	err = guard(&g, &cfg);
+	for (int i = 0; i < g.cnt; i++)
+		free(g.real[i]);
+	return err;
 }
