@@ -10,6 +10,7 @@
 #   lab.sh status                     the labs that are there
 #
 # LAB_BIN: where labvmm, branch and age are (default: .output/lab of this checkout).
+# LAB_DISK_SIZE: of the slow disk (default 3G); it lies in memory.
 # LAB_COLD=1: memory is not touched before, so that it is up soon and pauses in it tell nothing.
 # Exit codes: 0 ok, 1 failed, 2 usage, 3 this host cannot do it.
 set -uo pipefail
@@ -28,7 +29,7 @@ missing() {
 	exit 3
 }
 usage() {
-	sed -n '3,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+	sed -n '3,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
 	exit 2
 }
 need_program() {
@@ -44,7 +45,7 @@ need_program() {
 # of both, one slow pause drains the whole backlog and the next ones are fast again.
 scenario() {
 	VCPUS=2 DIRTY_PAGES=100 MEMORY=256M KEEP=5 WBT_USEC=2000
-	DISK=slow DISK_SIZE=3G RATE_BITS=800000000 REQUEST_KB=512 DIRTY_LIMIT=600000000 STRICT_LIMIT=
+	DISK=slow DISK_SIZE=${LAB_DISK_SIZE:-3G} RATE_BITS=800000000 REQUEST_KB=512 DIRTY_LIMIT=600000000 STRICT_LIMIT=
 	AGED_SIZE= FIRST= MKFS_OPTS= DROP_CACHE=
 	case $1 in
 	backlog) # a small diff, fsynced behind the writeback of the copies beside it
