@@ -302,7 +302,7 @@ static bool handle_change(struct guard *g, const struct fanotify_event_metadata 
 		return false;
 	}
 	if (!g->tracks[slot].armed)
-		*answered = false;
+		watch__disarm(g, m->fd); /* its question was on its way when this one was answered */
 	else if (!(m->mask & FAN_PRE_ACCESS))
 		changed(g, m, st, slot);
 	else if (has_range && !range->count)

@@ -18,24 +18,37 @@ static bool is_closed(struct guard *g, const struct job *job)
 	return closed;
 }
 
+/* Under the lock: no mark stays on a file whose story the watch thread has ended meanwhile. */
+static void mark_again(struct guard *g, const struct job *job)
+{
+	pthread_mutex_lock(&g->lock);
+	if (g->tracks[job->track].armed)
+		watch__arm(g, job->fd, NULL, watch__asks(g));
+	pthread_mutex_unlock(&g->lock);
+}
+
 /*
- * The file bears no mark while its writer waits for us: a new one gets it here, one whose first write
- * is asked about has lost it with the question. Where it got one in spite of that its answer was late
- * and the writer is done; that mark took on the nature of ours, and another has to replace it.
+ * The file bears no mark while its writer waits for us: a new one gets it here (an empty one may have
+ * one from before), one whose first write is asked about has lost it with the question. Where it got
+ * one in spite of that its answer was late and the writer is done; that mark took on the nature of
+ * ours, and another has to replace it.
  */
 static int reopen(struct guard *g, const struct job *job)
 {
 	bool owed = job->pending >= 0 && answer__take_mark(g, job->pending);
 	bool bare = owed || (job->kind == JOB_FIRST_WRITE && job->pending >= 0 &&
 			     !answer__is_out(g, job->pending));
-	int rw = watch__reopen(g, job->fd, bare);
+	int rw;
 
+	if (owed)
+		watch__disarm(g, job->fd);
+	rw = watch__reopen(g, job->fd, bare);
 	if (bare && is_closed(g, job)) {
 		watch__disarm(g, job->fd);
 		owed = true;
 	}
 	if (owed)
-		watch__arm(g, job->fd, NULL, watch__asks(g));
+		mark_again(g, job);
 	return rw;
 }
 

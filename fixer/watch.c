@@ -94,21 +94,22 @@ bool watch__asks(const struct guard *g)
 	return g->conf.redo || g->conf.size_rule == SIZE_FTRUNCATE;
 }
 
+static uint64_t writes(const struct guard *g, bool ask)
+{
+	return (ask && g->pre_content ? FAN_PRE_ACCESS : 0) | FAN_MODIFY;
+}
+
 /*
  * FAN_MODIFY beside it: copy_file_range writes without asking, and an O_TRUNC shows as a change.
  */
 int watch__arm(struct guard *g, int dirfd, const char *name, bool ask)
 {
-	const uint64_t mask = (ask && g->pre_content ? FAN_PRE_ACCESS : 0) | FAN_MODIFY;
-
-	return mark(g, FAN_MARK_ADD, mask, dirfd, name);
+	return mark(g, FAN_MARK_ADD, writes(g, ask), dirfd, name);
 }
-
-#define WRITES(g) (((g)->pre_content ? FAN_PRE_ACCESS : 0) | FAN_MODIFY)
 
 void watch__disarm(struct guard *g, int fd)
 {
-	mark(g, FAN_MARK_REMOVE, WRITES(g), fd, NULL);
+	mark(g, FAN_MARK_REMOVE, writes(g, true), fd, NULL);
 	if (g->pre_content)
 		watch__quiet(g, fd, false);
 }

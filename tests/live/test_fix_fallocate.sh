@@ -102,6 +102,15 @@ check "redo: and made again" equals "$(state_of snap-5 redone)" true
 check "redo: nothing was delayed" equals "$(state_of snap-5 extents_at_close.delayed_bytes)" 0
 check "redo: the bytes are right" same_bytes "$work/a" "$mnt/snap-5/memory.bin"
 revert
+apply --mitigation fallocate --redo --no-plant --size-from $size "$mnt"
+mkdir "$mnt/snap-6"
+: >"$mnt/snap-6/memory.bin" # by an orchestrator; the mark of that open is there at the next
+wait_for 5 eval '[ -n "$(state_of snap-6 at_close)" ]'
+cat "$mnt/snap-6/memory.bin"
+dd if="$work/a" of="$mnt/snap-6/memory.bin" bs=1M status=none
+sleep 0.3
+check "redo: so is one that was made empty and read before" equals "$(state_of snap-6 redone | tail -1)" true
+revert
 
 # killed: writers go on, revert cleans up
 apply --mitigation fallocate "$mnt"
