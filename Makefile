@@ -116,7 +116,7 @@ demo: ## the whole story in the lab: sweep, verdict, mitigations, control (root,
 	$(Q)$(MAKE) --no-print-directory $(JOBS) all tools
 	$(Q)tests/lab/demo.sh $(O)
 
-check: ## install what the tests need and run them all (root, about 21 minutes)
+check: ## install what the tests need and run them all (root, about 20 minutes)
 	$(Q)tests/deps.sh build lab check
 	$(Q)$(MAKE) --no-print-directory $(JOBS) WERROR=1 all tools tests
 	$(Q)tests/run.sh $(O)

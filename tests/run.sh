@@ -33,7 +33,7 @@ sum_up() {
 	if [ "$seen" -eq 0 ] || [ "$planned" -lt 0 ] || [ "$seen" -ne "$planned" ]; then
 		failed=$((failed + 1))
 		failures+=("$name: ended after $seen of $planned tests (status $status); see $file")
-	elif [ "$status" -ne 0 ] && ! grep -q '^not ok' "$file"; then
+	elif [ "$status" != 0 ] && ! grep -q '^not ok' "$file"; then
 		failed=$((failed + 1))
 		failures+=("$name: exit status $status; see $file")
 	fi
@@ -67,7 +67,7 @@ programs() { (cd "$out/tests" && find "$@" -type f -perm -u+x 2>/dev/null | sort
 # Each test undoes what it did when it is ended.
 trap 'kill $(jobs -p) 2>/dev/null; wait; exit 130' INT TERM
 
-rm -f "$log"/*.status
+rm -f "$log"/*.tap*
 width=$(nproc)
 # the longest first
 for script in tests/unit/*.sh tests/vm/test_cover.sh; do
@@ -91,7 +91,7 @@ wait
 
 for name in "${names[@]}"; do
 	file=$log/${name//\//_}.tap
-	sum_up "$name" "$(cat "$file.status")" "$file"
+	sum_up "$name" "$(cat "$file.status" 2>/dev/null || echo lost)" "$file"
 done
 
 [ ${#skips[@]} -gt 0 ] && printf 'skipped: %s\n' "${skips[@]}"
