@@ -62,6 +62,73 @@ static void add_writer(json_t *j, const struct job *job)
 		json_object_set_new(j, "writer_call", json_string("copy_file_range"));
 }
 
+/* ---- what became of the extents ---- */
+
+/* An old file may have holes: what counts is how much of it is there, not where. */
+static int read_extents(const struct job *job, struct extents *e)
+{
+	bool old = job->made == MADE_BEFORE;
+	int err = extents__read(job->fd, old ? UINT64_MAX : job->size_bytes, e);
+	uint64_t all = e->mapped_bytes + e->delalloc_bytes;
+
+	if (old && e->mapped_bytes >= job->size_bytes - job->size_bytes / 64) {
+		e->ahead_delalloc_bytes = 0;
+		e->beyond_bytes = all > job->size_bytes ? all - job->size_bytes : 0;
+	}
+	return err;
+}
+
+/* Where nothing can be compared: NULL else. */
+static const char *verdict_none(const struct job *job, int err)
+{
+	if (err)
+		return "unknown: this file system cannot say";
+	if (job->size_bytes)
+		return NULL;
+	return job->made == MADE_BEFORE ? "not preallocated" : "no size known";
+}
+
+/*
+ * Of the first write, by what was seen of it and by what lies there since. That all of it is mapped now
+ * proves nothing alone: it may have been allocated by writeback, or by a hand that was late.
+ */
+static const char *verdict_first(const struct job *job, int err, const struct extents *e)
+{
+	bool ahead = job->ready || job->made == MADE_BEFORE || job->made == MADE_SPARE;
+	bool part = e->ahead_mapped_bytes && !e->ahead_delalloc_bytes &&
+		    !extents__kept(e, job->size_bytes);
+	const char *none = verdict_none(job, err);
+
+	if (none)
+		return none;
+	if (e->ahead_delalloc_bytes || job->emptied || (job->touched && !job->seems_kept))
+		return !ahead && part ? "partly there" : job->lost;
+	if (!ahead)
+		return "not seen";
+	if (extents__kept(e, job->size_bytes) || (job->kind == JOB_CLOSED && job->touched))
+		return "kept"; /* a writer may have cut it behind its last write */
+	return part ? "partly there" : job->lost;
+}
+
+static const char *verdict_later(const struct job *job, const char *first, int err,
+				 const struct extents *e)
+{
+	const char *none = verdict_none(job, err);
+	bool undone = !strncmp(first, "undone", 6);
+
+	if (none)
+		return none;
+	if (e->ahead_delalloc_bytes || (undone && e->delalloc_bytes))
+		return "not allocated yet";
+	if (!extents__kept(e, job->size_bytes))
+		return "less than preallocated";
+	if (e->beyond_bytes && !undone)
+		return "outgrown";
+	if (!strcmp(first, "not seen"))
+		return "allocated";
+	return strcmp(first, "kept") != 0 ? "allocated since" : "kept";
+}
+
 /* ---- what the hand did ---- */
 
 /* A hand that was late may be behind the first write, or the close: what was said of these stays. */
@@ -129,16 +196,6 @@ static bool is_written(struct guard *g, const struct job *job)
 	return has_data(job->fd); /* written between our look and the mark */
 }
 
-static const char *verdict_now(const struct job *job, const struct track *t, int err,
-			       const struct extents *e)
-{
-	if (err)
-		return "unknown: this file system cannot say";
-	if (extents__kept(e, t->prealloc_bytes))
-		return "kept";
-	return e->mapped_bytes && !e->delalloc_bytes ? "partly there" : job->lost;
-}
-
 static void look(struct guard *g, struct job *job)
 {
 	struct track t = track__copy(g, job->track);
@@ -149,8 +206,8 @@ static void look(struct guard *g, struct job *job)
 
 	if (t.gen != job->gen || t.verdict || !is_written(g, job))
 		return;
-	err = extents__read(job->fd, &e);
-	verdict = verdict_now(job, &t, err, &e);
+	err = read_extents(job, &e);
+	verdict = verdict_first(job, err, &e);
 	pthread_mutex_lock(&g->lock);
 	if (g->tracks[job->track].gen == job->gen) {
 		g->tracks[job->track].verdict = verdict;
@@ -171,27 +228,28 @@ static void look(struct guard *g, struct job *job)
 
 /* ---- fsync and close ---- */
 
-static const char *verdict_later(const char *first, uint64_t prealloc_bytes, int err,
-				 const struct extents *e)
-{
-	if (err)
-		return "unknown: this file system cannot say";
-	if (extents__kept(e, prealloc_bytes))
-		return first && strcmp(first, "kept") != 0 ? "allocated since" : "kept";
-	return e->delalloc_bytes ? "not allocated yet" : "less than preallocated";
-}
-
 static void synced(struct guard *g, struct job *job)
 {
 	struct track t = track__copy(g, job->track);
+	const char *first = t.verdict;
 	struct extents e;
-	int err = extents__read(job->fd, &e);
+	int err;
 	json_t *j = json_pack("{s:I}", "n", (json_int_t)t.n); /* it may have been closed since */
 
 	if (!j)
 		return;
-	json_object_set_new(j, "at_fsync",
-			    json_string(verdict_later(t.verdict, t.prealloc_bytes, err, &e)));
+	job->made = t.made;
+	job->size_bytes = t.prealloc_bytes;
+	err = read_extents(job, &e);
+	if (!first) {
+		job->lost = track__how_lost(&t);
+		job->touched = t.touched;
+		job->seems_kept = t.seems_kept;
+		job->emptied = t.emptied;
+		job->ready = t.ready;
+		first = verdict_first(job, err, &e);
+	}
+	json_object_set_new(j, "at_fsync", json_string(verdict_later(job, first, err, &e)));
 	add_extents(j, "at_fsync", err, &e);
 	journal__append(&g->journal, REC_FILE, j, 0);
 }
@@ -234,15 +292,6 @@ static struct track settle(struct guard *g, const struct job *job, const struct 
 	return t;
 }
 
-static const char *first_of_closed(const struct job *job, int err, const struct extents *e)
-{
-	if (!err && e->delalloc_bytes)
-		return job->lost;
-	if (job->touched)
-		return job->seems_kept ? "kept" : job->lost;
-	return !err && extents__kept(e, job->size_bytes) ? "kept" : "not seen";
-}
-
 static void closed(struct guard *g, struct job *job)
 {
 	const char *first;
@@ -250,7 +299,7 @@ static void closed(struct guard *g, struct job *job)
 	struct track t;
 	struct stat st;
 	json_t *j;
-	int err = extents__read(job->fd, &e);
+	int err = read_extents(job, &e);
 
 	if (fstat(job->fd, &st))
 		return;
@@ -261,12 +310,11 @@ static void closed(struct guard *g, struct job *job)
 		return;
 	first = t.verdict;
 	if (!first) { /* too short to look at in between, or written through a mapping */
-		first = first_of_closed(job, err, &e);
+		first = verdict_first(job, err, &e);
 		json_object_set_new(j, "at_first_write", json_string(first));
 		add_writer(j, job);
 	}
-	json_object_set_new(j, "at_close",
-			    json_string(verdict_later(first, job->size_bytes, err, &e)));
+	json_object_set_new(j, "at_close", json_string(verdict_later(job, first, err, &e)));
 	json_object_set_new(j, "size", json_integer(st.st_size));
 	add_extents(j, "at_close", err, &e);
 	journal__append(&g->journal, REC_FILE, j, 0);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../user/clock.h"
 #include "beneath.h"
 #include "guard.h"
 #include "kernel.h"
@@ -60,12 +61,12 @@ static void queue(struct guard *g, const struct fanotify_event_metadata *m, enum
 	job.gen = t->gen;
 	job.made = t->made;
 	job.size_bytes = t->prealloc_bytes;
-	if (kind == JOB_FIRST_WRITE && g->conf.size_bytes > job.size_bytes)
-		job.size_bytes = g->conf.size_bytes;
 	job.lost = track__how_lost(t);
 	job.unasked = g->pre_content && t->asked && !t->asked_once;
 	job.touched = t->touched;
 	job.seems_kept = t->seems_kept;
+	job.emptied = t->emptied;
+	job.ready = t->ready;
 	job.until_ns = g->since_ns + LOOK_NS;
 	job.fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
 	if (job.fd >= 0 && !push(g, &job))
@@ -98,6 +99,12 @@ static int adopt(struct guard *g, int fd, const struct stat *st, const char *dir
 	return slot;
 }
 
+/* A file that this open has just created bears the time of it, by a clock that ticks; not one of before. */
+static bool is_old(const struct stat *st)
+{
+	return clock_ns(CLOCK_REALTIME) / 1000000000 > (uint64_t)st->st_ctim.tv_sec + 1;
+}
+
 /*
  * The slot of a file that is about to be opened. One with nothing in it begins anew, unless its
  * writer has just truncated it and this is somebody beside it.
@@ -106,14 +113,17 @@ static int slot_of(struct guard *g, int fd, const struct stat *st)
 {
 	bool fresh = !st->st_size && !st->st_blocks;
 	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
-	int slot;
+	int slot, before;
 
 	if (!split_path(g, fd, dir, name) || !name_matches(g->conf.match, name))
 		return -1;
-	slot = track__of(g, fd, st);
-	if (slot >= 0 && (!fresh || (g->tracks[slot].open && g->tracks[slot].handle_crc)))
-		return slot;
-	return adopt(g, fd, st, dir, name);
+	before = track__of(g, fd, st);
+	if (before >= 0 && (!fresh || (g->tracks[before].open && g->tracks[before].handle_crc)))
+		return before;
+	slot = adopt(g, fd, st, dir, name);
+	if (slot >= 0)
+		g->tracks[slot].found = before >= 0 || is_old(st);
+	return slot;
 }
 
 /* The next write to a file shall be seen; a mark on it has to follow. */
@@ -124,7 +134,7 @@ static void expect_write(struct guard *g, struct track *t, bool asked)
 	t->armed = true;
 	t->asked = asked && watch__asks(g);
 	t->touched = t->asked_once = t->truncate_seen = t->looking = t->synced = false;
-	t->seems_kept = false;
+	t->seems_kept = t->emptied = t->ready = false;
 	pthread_mutex_unlock(&g->lock);
 }
 
@@ -222,6 +232,8 @@ static bool asked_write(struct guard *g, const struct fanotify_event_metadata *m
 		return false;
 	}
 	t->armed = false;
+	if (g->conf.redo && g->conf.size_bytes > t->prealloc_bytes)
+		t->prealloc_bytes = g->conf.size_bytes;
 	watch__disarm(g, m->fd);
 	pending = g->conf.redo ? answer__slot(g) : -1;
 	if (pending >= 0)
@@ -237,13 +249,15 @@ static bool asked_size(struct guard *g, const struct fanotify_event_metadata *m,
 	struct track *t = &g->tracks[slot];
 	int pending;
 
-	if (bytes < (uint64_t)st->st_size)
+	/* to the same size, too: what lies behind the end goes */
+	if (bytes < (uint64_t)st->st_size || (bytes == (uint64_t)st->st_size && !t->emptied))
 		t->truncate_seen = true;
 	if (g->conf.size_rule != SIZE_FTRUNCATE || (uint64_t)st->st_blocks * 512 >= bytes ||
 	    bytes <= (uint64_t)st->st_size)
 		return false;
 	t->made = MADE_AT_FTRUNCATE;
 	t->prealloc_bytes = bytes;
+	t->emptied = t->truncate_seen = false;
 	pending = answer__slot(g);
 	if (pending >= 0)
 		answer__pend(g, pending, m->fd, slot, 0, true);
@@ -263,14 +277,17 @@ static void changed(struct guard *g, const struct fanotify_event_metadata *m, co
 		if (t->asked)
 			watch__arm(g, m->fd, NULL, true);
 	}
-	if (!st->st_size)
+	if (!st->st_size) {
+		t->emptied |= !seems_kept(t, st);
 		return; /* the first write is still to come */
+	}
 	if (!t->touched)
 		t->seems_kept = seems_kept(t, st);
 	t->touched = true;
 	if (g->conf.size_rule == SIZE_FTRUNCATE && !g->pre_content && !st->st_blocks) {
 		t->made = MADE_AT_FTRUNCATE;
 		t->prealloc_bytes = (uint64_t)st->st_size;
+		t->emptied = false;
 		queue(g, m, JOB_NEW_FILE, slot, -1);
 		return;
 	}

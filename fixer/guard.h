@@ -67,6 +67,7 @@ struct track {
 	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
 	uint64_t prealloc_bytes;
 	enum made made;
+	bool found;	     /* whoever opened it first did not create it */
 	bool open;	     /* a writer has it, or is expected */
 	bool armed;	     /* its first write has not been seen */
 	bool asked;	     /* the kernel asks before it */
@@ -74,6 +75,8 @@ struct track {
 	bool asked_once;     /* ... and the kernel did ask before that */
 	bool seems_kept;     /* at the first of these the space was still there, by fstat */
 	bool truncate_seen;  /* ftruncate to less, while the size was still there */
+	bool emptied;	     /* a change left neither bytes nor the space */
+	bool ready;	     /* had its space before its writer went on; under the lock */
 	bool looking;	     /* the hand is on its way to it; under the lock */
 	bool synced;	     /* its fsync has been looked at; under the lock */
 	const char *verdict; /* at the first write; NULL = none yet; the clerk's */
@@ -143,8 +146,8 @@ struct job {
 	enum made made;
 	const char *lost; /* how the space was lost, if it was */
 	bool unasked;	  /* the kernel should have asked before the change, and did not */
-	bool seems_kept;  /* as far as fstat told at the first change; blocks may be delayed ones */
-	bool touched;
+	/* as of struct track when the job was made: the next writer may be there before the clerk */
+	bool seems_kept, touched, emptied, ready;
 	/* JOB_MADE */
 	bool in_time, first_write;
 	int err;

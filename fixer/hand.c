@@ -98,6 +98,15 @@ static void write_down(struct guard *g, struct job *job)
 		atomic_fetch_add(&g->not_written_down, 1);
 }
 
+/* Said before the answer: whoever looks behind it knows. */
+static void ready(struct guard *g, const struct job *job)
+{
+	pthread_mutex_lock(&g->lock);
+	if (g->tracks[job->track].gen == job->gen)
+		g->tracks[job->track].ready = true;
+	pthread_mutex_unlock(&g->lock);
+}
+
 /*
  * A file that was created in spite of us: its size stays 0 for the writer, the space lies behind
  * its end. The answer does not wait for this longer than GUARD_ANSWER_NS.
@@ -108,6 +117,8 @@ static void new_file(struct guard *g, struct job *job)
 
 	job->err = extend(g, job, &rw);
 	let_go(g, job, rw);
+	if (job->pending >= 0 && !job->err && !answer__is_out(g, job->pending))
+		ready(g, job);
 	if (job->pending >= 0)
 		job->in_time = answer__job_done(g, job->pending, &job->waited_ns);
 	write_down(g, job);
@@ -118,7 +129,7 @@ static void first_write(struct guard *g, struct job *job)
 {
 	int rw = -1;
 
-	job->err = extents__read(job->fd, &job->extents);
+	job->err = extents__read(job->fd, 0, &job->extents);
 	job->first_write = true;
 	if (g->conf.redo) {
 		job->err = extend(g, job, &rw);

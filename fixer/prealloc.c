@@ -17,18 +17,36 @@
 /* The inode's lock is held for so much at once: a writer that could not wait gets in between. */
 #define KEEP_SIZE_STEP (64ull << 20)
 
-static void add(struct extents *e, const struct fiemap_extent *x)
+static void add(struct extents *e, const struct fiemap_extent *x, uint64_t ahead_bytes)
 {
+	bool delayed = x->fe_flags & FIEMAP_EXTENT_DELALLOC;
+	uint64_t ahead = 0;
+
+	if (x->fe_logical < ahead_bytes)
+		ahead = ahead_bytes - x->fe_logical;
+	if (ahead > x->fe_length)
+		ahead = x->fe_length;
 	e->cnt++;
-	if (x->fe_flags & FIEMAP_EXTENT_DELALLOC)
-		e->delalloc_bytes += x->fe_length;
-	else
-		e->mapped_bytes += x->fe_length;
+	*(delayed ? &e->delalloc_bytes : &e->mapped_bytes) += x->fe_length;
+	*(delayed ? &e->ahead_delalloc_bytes : &e->ahead_mapped_bytes) += ahead;
+	e->beyond_bytes += x->fe_length - ahead;
 	if (x->fe_flags & FIEMAP_EXTENT_UNWRITTEN)
 		e->unwritten_bytes += x->fe_length;
 }
 
-int extents__read(int fd, struct extents *e)
+/* To the end of its last block. */
+static uint64_t whole_blocks(int fd, uint64_t bytes)
+{
+	struct stat st;
+	uint64_t over;
+
+	if (fstat(fd, &st) || st.st_blksize <= 0)
+		return bytes;
+	over = bytes % (uint64_t)st.st_blksize;
+	return over && bytes < INT64_MAX ? bytes - over + (uint64_t)st.st_blksize : bytes;
+}
+
+int extents__read(int fd, uint64_t ahead_bytes, struct extents *e)
 {
 	union {
 		struct fiemap m;
@@ -37,6 +55,7 @@ int extents__read(int fd, struct extents *e)
 	uint64_t at = 0;
 
 	memset(e, 0, sizeof(*e));
+	ahead_bytes = whole_blocks(fd, ahead_bytes);
 	while (e->cnt < EXTENTS_MAX) {
 		memset(&u.m, 0, sizeof(u.m));
 		u.m.fm_start = at;
@@ -47,7 +66,7 @@ int extents__read(int fd, struct extents *e)
 		if (!u.m.fm_mapped_extents || u.m.fm_mapped_extents > BATCH)
 			return 0;
 		for (uint32_t i = 0; i < u.m.fm_mapped_extents; i++) {
-			add(e, &u.m.fm_extents[i]);
+			add(e, &u.m.fm_extents[i], ahead_bytes);
 			at = u.m.fm_extents[i].fe_logical + u.m.fm_extents[i].fe_length;
 			if (u.m.fm_extents[i].fe_flags & FIEMAP_EXTENT_LAST)
 				return 0;
@@ -58,9 +77,10 @@ int extents__read(int fd, struct extents *e)
 
 bool extents__kept(const struct extents *e, uint64_t prealloc_bytes)
 {
-	if (e->delalloc_bytes)
+	if (e->ahead_delalloc_bytes)
 		return false;
-	return e->cnt >= EXTENTS_MAX || e->mapped_bytes >= prealloc_bytes - prealloc_bytes / 64;
+	return e->cnt >= EXTENTS_MAX ||
+	       e->ahead_mapped_bytes >= prealloc_bytes - prealloc_bytes / 64;
 }
 
 int spare__make(int dirfd, const char *name, uint64_t bytes, mode_t mode, uid_t uid, gid_t gid)

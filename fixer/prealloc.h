@@ -12,14 +12,19 @@ struct extents {
 	uint64_t mapped_bytes;	 /* with a place on the disk, written or not */
 	uint64_t delalloc_bytes; /* dirty in memory, no place chosen yet: not preallocated */
 	uint64_t unwritten_bytes;
+	/* of these, in the range that was asked for ahead, and behind its last block */
+	uint64_t ahead_mapped_bytes, ahead_delalloc_bytes, beyond_bytes;
 };
 
 #define EXTENTS_MAX 4096
 
-/* FIEMAP without syncing anything. 0 or -errno (-EOPNOTSUPP: this file system cannot say). */
-int extents__read(int fd, struct extents *e);
+/*
+ * FIEMAP without syncing anything; the first `ahead_bytes` of the file are what was asked for ahead.
+ * 0 or -errno (-EOPNOTSUPP: this file system cannot say).
+ */
+int extents__read(int fd, uint64_t ahead_bytes, struct extents *e);
 
-/* Whether what was preallocated is still there: nothing delayed, and nearly all of it mapped. */
+/* Whether what was preallocated is there: nothing of it delayed, and nearly all of it mapped. */
 bool extents__kept(const struct extents *e, uint64_t prealloc_bytes);
 
 /*

@@ -263,7 +263,7 @@ static void tell(const struct place *t, uint64_t bytes, bool json)
 	char size[32];
 
 	if (fd >= 0) {
-		extents__read(fd, &e);
+		extents__read(fd, 0, &e);
 		close(fd);
 	}
 	if (t->unsupported)

@@ -67,6 +67,25 @@ static const char *text_of(const json_t *file, const char *key)
 	return json_string_value(json_object_get(file, key));
 }
 
+/* It held, and the file became larger: what lies behind it was allocated as the writer went. */
+static void add_outgrown(json_t *file)
+{
+	json_int_t size = json_integer_value(json_object_get(file, "size"));
+	json_int_t ahead = json_integer_value(json_object_get(file, "bytes"));
+	const char *last = text_of(file, "at_close"), *made = text_of(file, "preallocated");
+	char text[256], sizes[2][32];
+
+	if (!last || strcmp(last, "outgrown") != 0)
+		return;
+	snprintf(text, sizeof(text), "larger than what was allocated: %s, and %s were%s",
+		 format_bytes((uint64_t)size, sizes[0], sizeof(sizes[0])),
+		 format_bytes((uint64_t)ahead, sizes[1], sizeof(sizes[1])),
+		 made && !strcmp(made, "before")
+			 ? " there before"
+			 : "; say how large it becomes by --size-from BYTES or FILE");
+	json_object_set_new(file, "finding", json_string(text));
+}
+
 /* A preallocation that did not hold, in a sentence: by what, from whom, and whether it was made again. */
 static void add_finding(json_t *file)
 {
@@ -76,8 +95,10 @@ static void add_finding(json_t *file)
 	int n;
 
 	if (!first ||
-	    (!undone && strcmp(first, "partly there") != 0 && strcmp(first, "not in time") != 0))
+	    (!undone && strcmp(first, "partly there") != 0 && strcmp(first, "not in time") != 0)) {
+		add_outgrown(file);
 		return;
+	}
 	redone = json_is_true(json_object_get(file, "redone"));
 	late = json_is_false(json_object_get(file, "in_time"));
 	n = snprintf(text, sizeof(text), "preallocation %s", first);

@@ -122,9 +122,13 @@ struct track track__copy(struct guard *g, int slot)
 
 const char *track__how_lost(const struct track *t)
 {
-	if (t->made == MADE_AT_OPEN || t->made == MADE_AT_FTRUNCATE)
-		return t->prealloc_bytes ? "not in time" : "no size known";
-	return t->truncate_seen ? "undone by ftruncate" : "undone by O_TRUNC at open";
+	bool at_once = t->made == MADE_AT_OPEN || t->made == MADE_AT_FTRUNCATE;
+
+	if (at_once && !t->ready)
+		return "not in time";
+	/* open(2) truncates nothing that it creates */
+	return t->truncate_seen || (at_once && !t->found) ? "undone by ftruncate"
+							  : "undone by O_TRUNC at open";
 }
 
 const char *track__made(enum made made)

@@ -36,7 +36,7 @@ static void die(const char *what)
 static void say(const char *when, int fd)
 {
 	struct extents e;
-	int err = extents__read(fd, &e);
+	int err = extents__read(fd, 0, &e);
 
 	if (err == -EOPNOTSUPP) { /* a file in memory has none */
 		printf("%s extents unknown\n", when);

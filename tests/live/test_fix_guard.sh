@@ -53,7 +53,7 @@ one_of() { # VALUE EXPECTED...
 # What is documented of a new file: in time and kept; or late, whatever the first write met then.
 new_is_told() { # DIR
 	if late "$1"; then
-		one_of "$(state_of "$1" at_first_write)" kept "not in time" "partly there"
+		one_of "$(state_of "$1" at_first_write)" kept "not seen" "not in time" "partly there"
 	else
 		equals "$(state_of "$1" at_first_write) $(state_of "$1" at_close)" "kept kept"
 	fi
@@ -80,6 +80,9 @@ new_fs 600M
 head -c $size /dev/urandom >"$mnt/source"
 modes="firecracker qemu cloud-hypervisor fs-copy copy-file-range sendfile splice direct mmap"
 
+mkdir "$mnt/emptied"
+: >"$mnt/emptied/old.bin" # old when it is written
+
 # ---- files that are not there before ----
 guard --no-plant --size-from $size
 for mode in $modes; do
@@ -90,7 +93,13 @@ done
 mkfifo "$work/gate"
 mkdir "$mnt/new-gated"
 "$writer" firecracker "$mnt/source" "$mnt/new-gated/memory.bin" "$work/gate" >/dev/null &
-fsync_seen() { one_of "$(state_of new-gated at_fsync)" kept "$(late new-gated && echo allocated since)"; }
+fsync_seen() {
+	if late new-gated; then
+		one_of "$(state_of new-gated at_fsync)" kept allocated "allocated since"
+	else
+		equals "$(state_of new-gated at_fsync)" kept
+	fi
+}
 check "fsync was seen" wait_for 8 fsync_seen
 : >"$work/gate"
 wait $!
@@ -248,6 +257,25 @@ mkdir "$mnt/unknown"
 "$writer" qemu "$mnt/source" "$mnt/unknown/first.bin" >"$work/unknown.said"
 wait_for 5 closed unknown
 check "whose size is not known is not said to be late" equals "$(state_of unknown at_first_write)" "no size known"
+check "nor, when it is written back, to be kept" equals "$(state_of unknown at_close)" "no size known"
+end_guard
+
+# what was allocated in time, and was not what the writer needed, or was taken away
+guard --match '*.bin' --no-plant --size-from 1M
+check "a file that outgrows its space" run_mode qemu outgrown
+outgrown_is_told() {
+	if late outgrown; then
+		one_of "$(state_of outgrown at_first_write)" kept "not seen" "not in time" "partly there"
+	else
+		equals "$(state_of outgrown at_first_write) $(state_of outgrown at_close)" "kept outgrown" &&
+			says "larger than what was allocated: 8.0 MiB, and 1.0 MiB were" "$fixer" status
+	fi
+}
+check "is not said to be late" outgrown_is_told
+check "an empty old file, truncated by its writer" "$writer" qemu "$mnt/source" "$mnt/emptied/old.bin"
+wait_for 5 closed emptied
+check "is said to be undone" one_of "$(state_of emptied at_first_write)" "undone by O_TRUNC at open" \
+	"$(late emptied && echo not in time)"
 end_guard
 
 # what it cannot undo at its end
@@ -318,7 +346,7 @@ check "and were all guarded" wait_for 10 guarded
 untold() { # files of which neither is said that they were in time and kept, nor that they were late
 	"$fixer" status --json | jq '[.guards[].files[] | select(
 		(.in_time == true and .at_first_write == "kept" and .at_close == "kept" or
-		 .in_time == false and IN(.at_first_write; "kept", "not in time", "partly there")) | not)] | length'
+		 .in_time == false and IN(.at_first_write; "not seen", "kept", "not in time", "partly there")) | not)] | length'
 }
 check "their extents were kept, or are said to have come late" equals "$(untold)" 0
 check "what was too much is given back" test "$(stat -c %b "$mnt/all-1-1.bin")" -le 256
