@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 # Runs every test below tests/ and sums up. Each test prints TAP ("ok", "not ok", "ok # SKIP why").
-# What has nothing of this kernel to itself (units, replay, a cover in an emulated machine) runs side
-# by side, one for each CPU; what records, guards or mounts runs alone, behind it. So does a recording
-# in an emulated machine, which cannot see that it was not given a CPU.
+# What has nothing of this kernel to itself (units, replay, the controller in an emulated machine) runs
+# side by side, one for each CPU; what records, guards or mounts runs alone, behind it. So does a
+# recording in an emulated machine, which cannot see that it was not given a CPU.
 # usage: tests/run.sh OUTPUT-DIR [PATTERN]     (PATTERN: only tests whose name contains it)
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -70,7 +70,7 @@ trap 'kill $(jobs -p) 2>/dev/null; wait; exit 130' INT TERM
 rm -f "$log"/*.tap*
 width=$(nproc)
 # the longest first
-for script in tests/unit/*.sh tests/vm/test_cover.sh; do
+for script in tests/unit/*.sh tests/vm/test_fixer.sh; do
 	start_one "${script#tests/}" "$script"
 done
 for bin in $(programs sim); do

@@ -1,21 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-# Runs in the guest (busybox sh): a cover, what it makes of its writers, and what becomes of it when
-# its server is killed. Each line of /results/said is a thing that happened.
-mkdir -p /dev/shm /var/lib /mnt/snap
-mount -t tmpfs -o mode=1777 shm /dev/shm
-uname -r >/results/kernel
-dd if=/dev/urandom of=/tmp/a bs=64k count=64 2>/dev/null
-
-say() { echo "$*" >>/results/said; }
+# Sourced by guest_fixer.sh: a cover, what it makes of its writers, and what becomes of it when its
+# server is killed.
+mkdir /mnt/snap
 mounts() { grep -c ' /mnt/snap fuse.flatpause ' /proc/mounts; }
-server() { flatpause-fixer status --json | sed -n 's/^ *"pid": \([0-9]*\).*/\1/p' | head -1; }
 durable() { flatpause-fixer status | grep -c durable; }
-until_is() { # VALUE COMMAND: polls for it
-	for _ in $(seq 200); do
-		[ "$($2)" = "$1" ] && return
-		usleep 50000
-	done
-}
 
 flatpause-fixer memfd /mnt/snap --memory 64M 2>>/results/log || exit 1
 say "mounts $(mounts)"
@@ -46,4 +34,3 @@ flatpause-fixer revert /mnt/snap 2>>/results/log && say "reverted"
 say "mounts at the end $(mounts)"
 say "links at the end $(find /mnt/snap -type l | wc -l)"
 say "left in memory $(ls /dev/shm | wc -l)"
-exit 0

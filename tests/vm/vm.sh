@@ -87,11 +87,11 @@ pack_modules() {
 		done >"$root/modules/load"
 }
 
-# A program needs its libraries and the loader, at the places where it looks for them.
+# A program needs its libraries and the loader, at the places where it looks for them; a script nothing.
 pack_file() {
 	local file=$1 root=$2 library
 	cp -L "$file" "$root/guest/"
-	ldd "$file" 2>/dev/null | grep -o '/[^ ]*' | while read -r library; do
+	{ ldd "$file" 2>/dev/null || true; } | { grep -o '/[^ ]*' || true; } | while read -r library; do
 		mkdir -p "$root$(dirname "$library")"
 		cp -L "$library" "$root$library"
 	done

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-# The cover on older kernels of the distribution, emulated: one before passthrough and before a
-# kernel asks another server what a dead one has not answered, one that has both.
+# The controller on older kernels of the distribution, emulated. Its cover: one is before passthrough
+# and before a kernel asks another server what a dead one has not answered, one has both. Its guard:
+# neither asks before a first write.
 . "$(dirname "$0")/vm_lib.sh"
 
 # whether the cover lives on behind a killed server
@@ -28,10 +29,22 @@ check_cover() { # NAME RESULTS LIVES
 	fi
 }
 
+check_guard() { # NAME RESULTS
+	local line
+	for line in "nobody is asked before a first write" "first mapped 4194304 delayed 0" \
+		"exact spare, kept, kept" "truncated spare, undone by O_TRUNC at open" \
+		"it is not made again" "both are whole" "killed, and writers go on" "broken 0" \
+		"reverted" "left 0" "the disk can be unmounted"; do
+		said "$1" "$2" "guard: $line"
+	done
+}
+
 for package in "${kernels[@]}"; do
-	in_vm "a cover in an emulated machine" "$package" "$here/guest_cover.sh" "$out/flatpause-fixer" ||
-		continue
+	in_vm "the controller in an emulated machine" "$package" "$here/guest_fixer.sh" \
+		"$here/guest_cover.sh" "$here/guest_guard.sh" "$out/flatpause-fixer" \
+		"$out/lab/vmm_writer" || continue
 	cat "$results"/{log,said,guard.log} >&2
 	check_cover "$name" "$results" "${lives[$package]}"
+	check_guard "$name" "$results"
 done
 done_testing
