@@ -12,7 +12,7 @@
 
 struct apply_cfg {
 	const char *mitigation, *match, *size_from, *dir;
-	uint64_t memory_bytes; /* 0 = half of what is free */
+	uint64_t memory_bytes; /* 0 = not given: half of what is free */
 	uint64_t export_rate_bytes;
 	uint32_t export_workers;
 	bool foreground, no_plant, redo, no_readback;
@@ -34,9 +34,12 @@ void apply_cfg__defaults(struct apply_cfg *cfg);
 		PARAM(_s, _f.size_from, "size-from", 0, PARAM_STRING, "SIZE",                \
 		      _of "'previous' (default: the newest matching file), 'ftruncate' (as " \
 			  "the writer says), a file of that size, or bytes")
-#define APPLY_PARAM_BUDGET(_s, _f, _of)                              \
-	PARAM(_s, _f.memory_bytes, "memory", 0, PARAM_SIZE, "BYTES", \
-	      _of "budget; beyond it files go to disk (default: half of free memory)")
+#define APPLY_PARAM_BUDGET(_s, _f, _of)                                                         \
+	{                                                                                       \
+		.name = "memory", .type = PARAM_SIZE, .offset = offsetof(_s, _f.memory_bytes),  \
+		.min = 1, .arg = "BYTES",                                                       \
+		.help = _of "budget; beyond it files go to disk (default: half of free memory)" \
+	}
 #define APPLY_PARAMS_EXPORT(_s, _f, _of)                                                   \
 	PARAM(_s, _f.export_rate_bytes, "export-rate", 0, PARAM_SIZE, "BYTES",             \
 	      _of "at most so many bytes a second to disk (default: as fast as it goes)"), \

@@ -208,6 +208,8 @@ for size in 0 9223372036854775808 18446744073709551616 -1 "$work/empty" "$work/n
 	check "--size-from $(basename -- "$size"): usage" exits_with 2 apply --mitigation fallocate \
 		--size-from "$size" "$mnt"
 done
+check "--memory 0: usage" exits_with 2 apply --mitigation memfd --memory 0 "$mnt"
+check "of memfd too" exits_with 2 "$fixer" memfd --memory 0 "$mnt"
 check "--memory 2^64: usage" exits_with 2 apply --mitigation memfd --memory 18446744073709551616 "$mnt"
 check "--match ..: usage" exits_with 2 apply --mitigation memfd --match .. "$mnt"
 check "DIR/..: usage" exits_with 2 "$fixer" prealloc "$mnt/.." --size 1M

@@ -94,7 +94,12 @@ static int check_range(const struct param *p, const char *value, uint64_t v)
 		log_err(0, "--%s takes a duration above 0, not %s", p->name, value);
 		return -EINVAL;
 	}
-	if ((p->min || p->max) && (v < p->min || v > p->max)) {
+	if (v < p->min && !p->max) {
+		log_err(0, "--%s takes %llu or more, not %s", p->name, (unsigned long long)p->min,
+			value);
+		return -EINVAL;
+	}
+	if (p->max && (v < p->min || v > p->max)) {
 		log_err(0, "--%s %s is out of range (%llu to %llu)", p->name, value,
 			(unsigned long long)p->min, (unsigned long long)p->max);
 		return -EINVAL;

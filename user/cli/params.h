@@ -30,7 +30,7 @@ struct param {
 	char letter;	  /* 0 = none */
 	enum param_type type;
 	size_t offset;
-	uint64_t min, max; /* both 0 = no limit */
+	uint64_t min, max; /* max 0 = no limit above */
 	const char *arg;   /* shown in help: "DURATION" */
 	const char *help;
 };

@@ -34,6 +34,12 @@ static const struct param params[] = {
 	  .help = "1 to 100" },
 	PARAM(struct opts, duration, "gap", 'g', PARAM_DURATION, "DURATION", "a time"),
 	PARAM(struct opts, size, "ring", 0, PARAM_SIZE, "SIZE", "bytes"),
+	{ .name = "budget",
+	  .type = PARAM_SIZE,
+	  .offset = offsetof(struct opts, size),
+	  .min = 1,
+	  .arg = "SIZE",
+	  .help = "1 or more" },
 	PARAM(struct opts, percent, "max-loss", 0, PARAM_PERCENT, "PERCENT", "a share"),
 	{ .name = NULL },
 };
@@ -79,6 +85,15 @@ static void test_all_types(void **state)
 	assert_true(opts.percent > 2.49 && opts.percent < 2.51);
 }
 
+static void test_a_limit_below_is_none_above(void **state)
+{
+	assert_int_equal(parse("--budget", "1", NULL), 0);
+	assert_int_equal(opts.size, 1);
+	assert_int_equal(parse("--budget", "1T", NULL), 0);
+	assert_true(opts.size == 1ull << 40);
+	assert_int_equal(parse("--ring", "0", NULL), 0);
+}
+
 static void test_letters(void **state)
 {
 	assert_int_equal(parse("-o", "-t", "x", "-n7", "-l", "a", "-lb", NULL), 0);
@@ -117,6 +132,7 @@ static void test_refused(void **state)
 		{ "--gap", "3parsec" },
 		{ "--gap=" },
 		{ "--ring", "4MB" },
+		{ "--budget", "0" },
 		{ "--max-loss", "101" },
 		{ "--max-loss", "-1" },
 		{ "--max-loss", "nan" },
@@ -158,6 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_types),
+		cmocka_unit_test(test_a_limit_below_is_none_above),
 		cmocka_unit_test(test_letters),
 		cmocka_unit_test(test_rest_and_command),
 		cmocka_unit_test(test_refused),
