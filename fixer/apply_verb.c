@@ -54,11 +54,6 @@ int fix_apply(int argc, char **argv)
 	err = params__parse(&spec, argc, argv, &opts, &res);
 	if (err)
 		return err == PARAMS_HELP ? FP_EXIT_OK : FP_EXIT_USAGE;
-	if (res.rest.cnt == 2 && !cfg->mitigation) { /* `fix apply memfd DIR` */
-		cfg->mitigation = res.rest.v[0];
-		res.rest.v[0] = res.rest.v[1];
-		res.rest.cnt = 1;
-	}
 	if (res.rest.cnt != 1) {
 		log_err(0, "fix apply takes one directory; see `flatpause fix apply --help`");
 		return FP_EXIT_USAGE;

@@ -385,7 +385,7 @@ static void fill_advice(struct findings *f)
 
 	must(finding_set(&a->mitigation, "memfd"));
 	must(finding_set(&a->why, "nothing of the pause is left on the disk"));
-	must(finding_set(&a->command, "flatpause fix apply memfd --root /mnt/lab"));
+	must(finding_set(&a->command, "flatpause fix apply --mitigation memfd /mnt/lab"));
 	must(finding_set(&a->undo, "flatpause fix revert"));
 }
 
