@@ -30,9 +30,10 @@ enum memfd_end { MEMFD_EXPORT, MEMFD_CLOSE, MEMFD_DISCARD };
 /*
  * Brings what the journal at `journal` names to its path (unless it is there already and nothing was
  * written since), and frees the memory where `end` says so. `wait_ns`: for a writer that is still
- * at it. 0, -ENODATA where its memory is gone (reported by name), -errno with all kept; said.
+ * at it. `path` is what was asked for. 0, -ENODATA where its memory is gone (reported by name),
+ * -errno with all kept; said.
  */
-int memfd__bring_home(const char *journal, enum memfd_end end, uint64_t wait_ns);
+int memfd__bring_home(const char *path, const char *journal, enum memfd_end end, uint64_t wait_ns);
 
 /* The journal of a path: whether or not there is one. 0 or -errno; said. */
 int memfd__journal(const char *path, char journal[PATH_MAX]);

@@ -45,14 +45,14 @@ static bool state_is(const struct homing *h, const char *state)
 	return text && !strcmp(text, state);
 }
 
-static int load(struct homing *h)
+static int load(struct homing *h, const char *path)
 {
 	const char *target;
 	int err;
 
 	h->journal_fd = state__lock(h->journal_path, false);
 	if (h->journal_fd == -ENOENT)
-		return log_err(-ENOENT, "nothing is held for this path");
+		return log_err(-ENOENT, "nothing is held for %s", path);
 	if (h->journal_fd < 0)
 		return log_err(h->journal_fd, "%s is in the hands of another flatpause-fixer",
 			       h->journal_path);
@@ -284,13 +284,13 @@ static int bring(struct homing *h, enum memfd_end end)
 	return is_home(h) ? 0 : export_it(h);
 }
 
-int memfd__bring_home(const char *journal, enum memfd_end end, uint64_t wait_ns)
+int memfd__bring_home(const char *path, const char *journal, enum memfd_end end, uint64_t wait_ns)
 {
 	struct homing h = { .journal_path = journal, .journal_fd = -1, .dirfd = -1, .memory = -1 };
 	int err;
 
 	h.deadline_ns = now_ns() + wait_ns;
-	err = load(&h);
+	err = load(&h, path);
 	if (!err)
 		err = bring(&h, end);
 	if (!err && end != MEMFD_EXPORT) {

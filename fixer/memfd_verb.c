@@ -60,7 +60,7 @@ static int end_one(const char *path, enum memfd_end end, uint64_t wait_ns)
 	char journal[PATH_MAX];
 	int err = memfd__journal(path, journal);
 
-	return err ? err : memfd__bring_home(journal, end, wait_ns);
+	return err ? err : memfd__bring_home(path, journal, end, wait_ns);
 }
 
 static int print_size(const char *path)

@@ -42,8 +42,8 @@ pid=$(holder "$target")
 check "close brings what was written since" memfd close "$p"
 check "the later bytes" same_bytes "$work/b" "$p"
 check "its memory is free" wait_for 5 is_gone "$pid"
-check "the size of what is closed is an error" refused "nothing is held" size "$p"
-check "closing twice is an error" refused "nothing is held" close "$p"
+check "the size of what is closed is an error" refused "nothing is held for $p" size "$p"
+check "closing twice is an error" refused "nothing is held for $p" close "$p"
 check "nothing is left" no_state
 
 # its size is asked for while it is closed: that, or an error, and nothing else
