@@ -485,14 +485,9 @@ static void remove_log(const char *path)
 /* Of `fix memfd open`: its holder is needed until the end. */
 static bool is_held(const char *path)
 {
-	struct state s = { 0 };
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool held = fd >= 0 && !state__load(fd, path, &s) && s.conf.mitigation == MITIGATION_HELD;
+	struct fix_conf conf;
 
-	state__free(&s);
-	if (fd >= 0)
-		close(fd);
-	return held;
+	return state__conf(path, &conf) && conf.mitigation == MITIGATION_HELD;
 }
 
 static int load_and_stop(const char *path)
@@ -567,7 +562,7 @@ int revert__journal(const char *path, uint64_t wait_ns)
 		return 0;
 	}
 	if (is_held(path))
-		return memfd__bring_home(path, MEMFD_CLOSE, wait_ns);
+		return memfd__bring_home(path, path, MEMFD_CLOSE, wait_ns);
 	fd = stop_and_lock(path);
 	if (fd < 0) {
 		err = fd == -ENOENT ? 0 : fd;

@@ -104,8 +104,7 @@ static int first_conf(const struct journal_rec *rec, json_t *body, void *arg)
 	return conf__from_json(body, arg) ? -EBADMSG : 1;
 }
 
-/* Not of a journal that cannot be read: `fix status` tells of that. */
-static bool read_conf(const char *path, struct fix_conf *conf)
+bool state__conf(const char *path, struct fix_conf *conf)
 {
 	struct journal_read r;
 	const char *why;
@@ -123,7 +122,7 @@ static int is_of_dir(const char *path, void *arg)
 	struct finding_dir *f = arg;
 	struct fix_conf conf;
 
-	if (!read_conf(path, &conf) || strcmp(conf.dir, f->dir) != 0)
+	if (!state__conf(path, &conf) || strcmp(conf.dir, f->dir) != 0)
 		return 0;
 	snprintf(f->path, PATH_MAX, "%s", path);
 	return 1;
@@ -158,7 +157,7 @@ static int overlaps(const char *path, void *arg)
 	struct finding_dir *f = arg;
 	struct fix_conf conf;
 
-	if (!read_conf(path, &conf) ||
+	if (!state__conf(path, &conf) ||
 	    (conf.mitigation != MITIGATION_FALLOCATE && conf.mitigation != MITIGATION_MEMFD) ||
 	    !strcmp(conf.dir, f->dir) ||
 	    (!path_is_below(conf.dir, f->dir) && !path_is_below(f->dir, conf.dir)))

@@ -82,6 +82,9 @@ bool path_is_below(const char *dir, const char *path);
 /* Whether a guard is in force above or below `dir`: 1 and its directory, 0 or -errno. */
 int state__overlap(const char *dir, char other[PATH_MAX]);
 
+/* What the journal at `path` says was applied; false where that cannot be read, which is not said. */
+bool state__conf(const char *path, struct fix_conf *conf);
+
 /* Opens (and creates where `create`) a journal and takes its lock. fd, -EBUSY where another has it. */
 int state__lock(const char *path, bool create);
 

@@ -115,6 +115,7 @@ every_verb_refuses() { # WHY WHAT
 	check "$2: guard" refused "$1" "$fixer" guard "$mnt"
 	check "$2: revert" refused "$1" "$fixer" revert "$mnt"
 	check "$2: revert --all" refused "$1" "$fixer" revert --all
+	check "$2: which says so once" equals "$(grep -c "$1" "$work/said")" 1
 	check "$2: the memory copy is there" same_bytes "$work/a" "$memory"
 	cp "$work/good" "$journal"
 }
@@ -208,6 +209,7 @@ for size in 0 9223372036854775808 18446744073709551616 -1 "$work/empty" "$work/n
 	check "--size-from $(basename -- "$size"): usage" exits_with 2 apply --mitigation fallocate \
 		--size-from "$size" "$mnt"
 done
+check "a mitigation without its option: usage" exits_with 2 apply memfd "$mnt"
 check "--memory 0: usage" exits_with 2 apply --mitigation memfd --memory 0 "$mnt"
 check "of memfd too" exits_with 2 "$fixer" memfd --memory 0 "$mnt"
 check "--memory 2^64: usage" exits_with 2 apply --mitigation memfd --memory 18446744073709551616 "$mnt"
