@@ -105,6 +105,24 @@ static bool is_old(const struct stat *st)
 	return clock_ns(CLOCK_REALTIME) / 1000000000 > (uint64_t)st->st_ctim.tv_sec + 1;
 }
 
+/* What is allocated here would lie in a file that is somewhere else too. The keeper says so, once. */
+static bool has_more_names(struct guard *g, const struct stat *st, const char *dir,
+			   const char *name)
+{
+	struct many_names *m = &g->many_names;
+
+	if (st->st_nlink <= 1)
+		return false;
+	pthread_mutex_lock(&g->lock);
+	if (m->step == MANY_NAMES_NONE) {
+		snprintf(m->dir, sizeof(m->dir), "%s", dir);
+		snprintf(m->name, sizeof(m->name), "%s", name);
+		m->step = MANY_NAMES_FOUND;
+	}
+	pthread_mutex_unlock(&g->lock);
+	return true;
+}
+
 /*
  * The slot of a file that is about to be opened. One with nothing in it begins anew, unless its
  * writer has just truncated it and this is somebody beside it.
@@ -115,7 +133,8 @@ static int slot_of(struct guard *g, int fd, const struct stat *st)
 	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
 	int slot, before;
 
-	if (!split_path(g, fd, dir, name) || !name_matches(g->conf.match, name))
+	if (!split_path(g, fd, dir, name) || !name_matches(g->conf.match, name) ||
+	    has_more_names(g, st, dir, name))
 		return -1;
 	before = track__of(g, fd, st);
 	if (before >= 0 && (!fresh || (g->tracks[before].open && g->tracks[before].handle_crc)))
@@ -314,7 +333,7 @@ static bool handle_change(struct guard *g, const struct fanotify_event_metadata 
 	bool kept, has_range = m->event_len >= m->metadata_len + sizeof(*range) &&
 			       range->type == FAN_EVENT_INFO_TYPE_RANGE;
 
-	if (slot < 0) {
+	if (slot < 0 || has_more_names(g, st, g->tracks[slot].dir, g->tracks[slot].name)) {
 		watch__disarm(g, m->fd);
 		return false;
 	}
@@ -431,7 +450,8 @@ static void adopt_file(struct guard *g, int dirfd, const char *dir, const char *
 
 	if (fd < 0)
 		return;
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_blocks)
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_blocks &&
+	    !has_more_names(g, &st, dir, name))
 		slot = adopt(g, fd, &st, dir, name);
 	if (slot >= 0) {
 		struct track *t = &g->tracks[slot];

@@ -188,6 +188,12 @@ struct to_disk {
 	uint32_t cnt;
 };
 
+/* The first file that was left alone because it has another name somewhere. */
+struct many_names {
+	enum { MANY_NAMES_NONE, MANY_NAMES_FOUND, MANY_NAMES_SAID } step;
+	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
+};
+
 /* What the next memory file is expected to look like. */
 struct previous {
 	uint64_t bytes;
@@ -231,7 +237,7 @@ struct guard {
 	 * ordinary clerk that was preempted with it would hold up the watch.
 	 */
 	pthread_mutex_t marks;
-	pthread_mutex_t lock;				   /* tracks, held, previous, spare */
+	pthread_mutex_t lock; /* tracks, held, previous, spare, names */
 	atomic_uint_fast64_t track_inos[GUARD_TRACKS_MAX]; /* 0 = its file is gone */
 	struct track tracks[GUARD_TRACKS_MAX];
 	struct held held[GUARD_HELD_MAX];
@@ -242,6 +248,7 @@ struct guard {
 	uint64_t used_bytes; /* memfd: reserved or in use */
 	bool over_budget;    /* by what grew beyond what was reserved for it */
 	struct to_disk to_disk[TO_DISK_REASONS];
+	struct many_names many_names;
 	bool spares_useless; /* the file system has no fallocate */
 	void *warm;	     /* reserve.c: touched memory for the next file; NULL = none */
 	uint64_t warm_bytes, warm_retry_ns;

@@ -101,6 +101,23 @@ static void look_at_sizes(struct guard *g)
 	held__measure(g);
 }
 
+/* The watch thread says nothing itself: writers wait for it. */
+static void say_many_names(struct guard *g)
+{
+	struct many_names *m = &g->many_names;
+	bool found;
+
+	pthread_mutex_lock(&g->lock);
+	found = m->step == MANY_NAMES_FOUND;
+	if (found)
+		m->step = MANY_NAMES_SAID;
+	pthread_mutex_unlock(&g->lock);
+	if (found)
+		guard__note(g,
+			    "%s/%s has another name, here or elsewhere: such files are left alone",
+			    m->dir, m->name);
+}
+
 /* Once a second: whether somebody has unmounted the cover. New files go to disk then. */
 static void look_at_cover(struct guard *g, uint64_t *looked_ns)
 {
@@ -133,6 +150,7 @@ static void *keep(void *arg)
 		} else if (!open) {
 			look_around(g);
 			make_spare(g);
+			say_many_names(g);
 		}
 		nanosleep(&nap, NULL);
 	}
@@ -166,4 +184,5 @@ void keeper__stop(struct guard *g)
 	g->keeper_running = false;
 	reserve__let_go(g);
 	to_disk__sum_up(g, true);
+	say_many_names(g);
 }

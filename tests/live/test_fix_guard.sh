@@ -169,6 +169,32 @@ freed() { sync -f "$mnt"; [ $((used - $(df --output=used -k "$mnt" | tail -1))) 
 check "deleted files that were read give their blocks back" wait_for 8 freed
 end_guard
 
+# ---- a name of a file that is somewhere else too ----
+mkdir "$work/elsewhere" "$mnt/linked" "$mnt/linked-later" "$mnt/linked-before"
+blocks_of() { stat -c %b "$1"; }
+: >"$mnt/private"
+head -c 65536 "$mnt/source" >"$mnt/linked-before/memory.bin"
+ln "$mnt/linked-before/memory.bin" "$mnt/private-before"
+guard --no-plant --size-from 64M
+ln "$mnt/private" "$mnt/linked/memory.bin"
+exec 8>>"$mnt/linked/memory.bin"
+check "the guard allocates nothing in it" equals "$(blocks_of "$mnt/private")" 0
+exec 8>&-
+check "nor says anything else of it" equals "$(state_of linked state)" ""
+check "a file that had one before the guard: O_TRUNC" "$writer" qemu "$mnt/source" \
+	"$mnt/linked-before/memory.bin"
+check "is left alone" equals "$(state_of linked-before state)" ""
+check "one that gets another later" run_mode qemu linked-later
+ln "$mnt/linked-later/memory.bin" "$mnt/private-later"
+"$writer" qemu "$mnt/source" "$mnt/linked-later/memory.bin" >/dev/null
+check "is left alone from then on" equals "$(state_of linked-later redone)" null
+check "its bytes are right" same_bytes "$mnt/source" "$mnt/private-later"
+check "the first is told" says "linked-before/memory.bin has another name" "$fixer" status
+check "and no other" equals "$("$fixer" status | grep -c "has another name")" 1
+end_guard
+check "nothing is left" nothing_left
+rm -r "$mnt"/linked* "$mnt"/private*
+
 # ---- sizes ----
 guard --size-from ftruncate
 check "ftruncate says the size" run_mode firecracker said
