@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "../user/cli/params.h"
+#include "../user/cli/wrap.h"
 #include "../user/host/read.h"
 #include "../user/log.h"
+#include "cover/cover.h"
 #include "cover/left.h"
 #include "export.h"
 #include "name_text.h"
@@ -113,6 +115,16 @@ static void add_finding(json_t *file)
 	json_object_set_new(file, "finding", json_string(text));
 }
 
+/* Under a cover nothing is there ahead of its writer; that he has closed it is not written down. */
+static void say_in_memory(json_t *file)
+{
+	const char *state = text_of(file, "state");
+
+	if (state && !strcmp(state, "planted") &&
+	    json_is_true(json_object_get(file, "made_by_writer")))
+		json_object_set_new(file, "state", json_string("in memory"));
+}
+
 static json_t *one(struct state *s)
 {
 	json_t *files = json_array(), *file;
@@ -122,11 +134,13 @@ static json_t *one(struct state *s)
 		json_object_del(file, "handle");
 		json_object_del(file, "commit_handle");
 		add_finding(file);
+		say_in_memory(file);
 		json_array_append(files, file);
 	}
-	return json_pack("{s:o, s:s, s:b, s:o, s:b, s:i, s:o, s:O, s:o, s:O, s:o*}", "dir",
+	return json_pack("{s:o, s:s, s:b, s:b, s:o, s:b, s:i, s:o, s:O, s:o, s:O, s:o*}", "dir",
 			 name_text__to_json(s->conf.dir), "mitigation",
-			 mitigation_name(s->conf.mitigation), "cover", s->conf.cover, "match",
+			 mitigation_name(s->conf.mitigation), "cover", s->conf.cover, "cover_gone",
+			 s->conf.cover && !cover__is_on(s->conf.dir), "match",
 			 name_text__to_json(s->conf.match), "alive", state__alive(s), "pid",
 			 (int)s->pid, "journal", name_text__to_json(s->path), "notes", s->notes,
 			 "files", files, "knobs", s->knobs, "export", export_of(s));
@@ -195,27 +209,43 @@ static double seconds_between(json_t *file)
 	return from && to > from ? (double)(to - from) / 1e9 : 0;
 }
 
-static void print_file(json_t *f)
+static void say_file(FILE *out, json_t *f)
 {
 	const char *first = text_of(f, "at_first_write"), *sync = text_of(f, "at_fsync");
 	const char *last = text_of(f, "at_close"), *state = text_of(f, "state");
 	char size[32];
 
-	printf("  %s/%s  %s", text_of(f, "dir"), text_of(f, "name"), state ? state : "?");
+	fputs(state ? state : "?", out);
 	if (first)
-		printf("; extents at the first write: %s", first);
+		fprintf(out, "; extents at the first write: %s", first);
 	if (sync)
-		printf("; at fsync: %s", sync);
+		fprintf(out, "; at fsync: %s", sync);
 	if (last)
-		printf("; at close: %s", last);
+		fprintf(out, "; at close: %s", last);
 	if (seconds_between(f) > 0)
-		printf(" %.2f s after the writer closed it, %s, crc32c %s", seconds_between(f),
-		       format_bytes((uint64_t)json_integer_value(json_object_get(f, "size")), size,
-				    sizeof(size)),
-		       text_of(f, "crc32c"));
-	putchar('\n');
+		fprintf(out, " %.2f s after the writer closed it, %s, crc32c %s",
+			seconds_between(f),
+			format_bytes((uint64_t)json_integer_value(json_object_get(f, "size")), size,
+				     sizeof(size)),
+			text_of(f, "crc32c"));
+}
+
+/* A name of any length and bytes first, never broken; then what there is to say, in lines. */
+static void print_file(json_t *f)
+{
+	char head[10 * NAME_MAX], *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	snprintf(head, sizeof(head), "  %s/%s  ", text_of(f, "dir"), text_of(f, "name"));
+	if (out) {
+		say_file(out, f);
+		fclose(out);
+	}
+	print_wrapped(stdout, text ? text : "no memory to say more", head, "    ");
+	free(text);
 	if (text_of(f, "finding"))
-		printf("    finding: %s\n", text_of(f, "finding"));
+		print_wrapped(stdout, text_of(f, "finding"), "    finding: ", "      ");
 }
 
 static void print_knob(const json_t *item)
@@ -233,6 +263,14 @@ static void print_knob(const json_t *item)
 	putchar('\n');
 }
 
+static const char *by_cover(const json_t *dir)
+{
+	if (!json_is_true(json_object_get(dir, "cover")))
+		return "";
+	return json_is_true(json_object_get(dir, "cover_gone")) ? " by a cover, WHICH IS GONE,"
+								: " by a cover";
+}
+
 static void print_head(json_t *dir)
 {
 	const char *mitigation = json_string_value(json_object_get(dir, "mitigation"));
@@ -244,8 +282,7 @@ static void print_head(json_t *dir)
 		printf(", in force until `flatpause fix revert`\n");
 		return;
 	}
-	printf("%s for '%s', ", json_is_true(json_object_get(dir, "cover")) ? " by a cover" : "",
-	       json_string_value(json_object_get(dir, "match")));
+	printf("%s for '%s', ", by_cover(dir), json_string_value(json_object_get(dir, "match")));
 	if (json_is_true(json_object_get(dir, "alive")))
 		printf("%s pid %lld\n", held ? "holder" : "guard",
 		       (long long)json_integer_value(json_object_get(dir, "pid")));
@@ -270,7 +307,7 @@ static void print_text(const struct listing *l)
 		json_array_foreach (json_object_get(dir, "files"), k, item)
 			print_file(item);
 		json_array_foreach (json_object_get(dir, "notes"), k, item)
-			printf("  warning: %s\n", json_string_value(item));
+			print_wrapped(stdout, json_string_value(item), "  warning: ", "    ");
 	}
 	for (i = 0; i < l->left.cnt; i++)
 		printf("%s: a cover that was taken away %s\n", l->left.v[i].point,

@@ -44,6 +44,8 @@ revert() { timeout 60 "$fixer" revert "$mnt"; }
 state_of() { # state_of FILE KEY: a value of `fix status` for snap/memory.bin
 	"$fixer" status --json | jq -r ".guards[].files[] | select(.dir == \"$1\") | .$2"
 }
+# its lines are for a terminal: what is longer goes on in the next
+status_text() { "$fixer" status "$@" 2>&1 | tr -s ' \n' ' '; }
 guard_pid() { "$fixer" status --json | jq -r '.guards[0].pid'; }
 
 # wait_for SECONDS command...: polls for it

@@ -52,7 +52,7 @@ revert 2>/dev/null
 kill_in_comparison damaged
 damage "$mnt/damaged/memory.bin"
 check "the next guard" guard 1G
-check "finds what the disk did" wait_for 10 says "damaged/memory.bin: the disk does not give back" "$fixer" status
+check "finds what the disk did" wait_for 10 says "damaged/memory.bin: the disk does not give back" status_text
 check "makes it again" wait_for 15 is_settled damaged
 check "it is whole" same_bytes "$work/a" "$mnt/damaged/memory.bin"
 check "on the disk too" on_disk_whole "$mnt/damaged/memory.bin"
@@ -96,7 +96,7 @@ revert 2>/dev/null
 kill_in_comparison gone
 rm "$memory"
 check "the next guard" guard 1G
-check "tells that it cannot be compared" says "gone/memory.bin was synced and never compared" "$fixer" status
+check "tells that it cannot be compared" says "gone/memory.bin was synced and never compared" status_text
 check "and does not call it durable" is gone state "on disk, not compared"
 revert 2>/dev/null
 check "nothing is left" nothing_left

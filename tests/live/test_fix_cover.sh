@@ -228,7 +228,7 @@ exec 8<>"$mnt/1/memory.bin"
 exec 9<>"$mnt/2/memory.bin"
 check "within the budget" in_memory "$mnt/1/memory.bin"
 check "over the budget: on disk" on_disk "$mnt/2/memory.bin"
-check "with a warning" says "the memory budget is used up" "$fixer" status
+check "with a warning" says "the memory budget is used up" status_text
 cat "$work/a" >&9
 exec 8>&- 9>&-
 check "and written there" same_bytes "$work/a" "$mnt/2/memory.bin"
@@ -241,7 +241,7 @@ cover --memory 12M --size-from 1M
 mkdir "$mnt/1"
 exec 8<>"$mnt/1/memory.bin"
 cat "$work/a" "$work/b" >&8
-check "it grew over the budget" wait_for 5 says "over the budget" "$fixer" status
+check "it grew over the budget" wait_for 5 says "over the budget" status_text
 for i in $(seq 200); do
 	mkdir "$mnt/many-$i" && echo x >"$mnt/many-$i/memory.bin"
 done
@@ -280,7 +280,7 @@ check "one without a name too" equals "$(cat /proc/self/fd/7)" unlinked
 check "it reaches the disk" wait_for 10 on_disk "$mnt/kill/memory.bin"
 check "whole" same_bytes "$work/a" "$mnt/kill/memory.bin"
 check "status says what happened" says "the server of the cover was killed; another went on" \
-	"$fixer" status
+	status_text
 # an empty file has a writer too
 second=$(server)
 exec 9>"$mnt/kill/memory.bin"
@@ -346,6 +346,8 @@ new_namespace() {
 new_namespace
 there() { nsenter --target $left --mount "$@"; }
 there cp "$work/b" "$mnt/left/other"
+check "status says where its file is" equals "$(state_of left state)" "in memory"
+check "and that the cover is there" equals "$("$fixer" status --json | jq .guards[0].cover_gone)" false
 check "while the cover is up nothing is said of it" not says "still mounted" "$fixer" status
 cat "$work/a" >&9
 exec 9>&-
@@ -432,7 +434,9 @@ cover
 umount -l "$mnt"
 ended() { says "THE GUARD IS DEAD" "$fixer" status; }
 check "a cover that somebody unmounts ends its guard" wait_for 10 ended
-check "which says why" says "was unmounted by somebody" "$fixer" status
+check "of which status says that it is gone" says "by a cover, WHICH IS GONE," "$fixer" status
+check "as JSON too" equals "$("$fixer" status --json | jq .guards[0].cover_gone)" true
+check "which says why" says "was unmounted by somebody" status_text
 check "what is written then is on disk" eval 'echo x >"$mnt/memory.bin" && on_disk "$mnt/memory.bin"'
 check "revert" revert
 check "nothing is left" nothing_left
@@ -461,7 +465,7 @@ mkdir "$mnt/acl" && setfacl_ "$mnt/acl" default
 cp "$work/a" "$mnt/acl/memory.bin"
 check "below a default ACL files go to disk" on_disk "$mnt/acl/memory.bin"
 check "and get theirs" as_nobody cmp -n 1 "$mnt/acl/memory.bin" "$mnt/acl/memory.bin"
-check "which is said" says "its directory has a default ACL" "$fixer" status
+check "which is said" says "its directory has a default ACL" status_text
 # many that wait for the disk hold up nobody
 for i in $(seq 40); do
 	(for k in $(seq 5); do echo x >>"$mnt/sync-$i" && sync "$mnt/sync-$i"; done) &

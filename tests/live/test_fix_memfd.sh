@@ -16,6 +16,8 @@ check "a real file follows" wait_for 10 is_file "$mnt/snap-1/memory.bin"
 check "with the same bytes" same_bytes "$work/a" "$mnt/snap-1/memory.bin"
 wait_for 5 eval '[ "$(ram)" = 0 ]'
 check "durable in status" equals "$(state_of snap-1 state)" durable
+check "all of it in lines for a terminal" equals "$("$fixer" status | grep "^ " | grep -c ".\{80\}")" 0
+check "one of which is its checksum's" says "crc32c $(state_of snap-1 crc32c)" status_text
 check "later than resumed" test "$(state_of snap-1 durable_ns)" -gt "$(state_of snap-1 resumed_ns)"
 check "no temporary file" equals "$(ls -A "$mnt/snap-1")" memory.bin
 check "its memory is free" equals "$(ram)" 0
@@ -118,7 +120,7 @@ check "revert twice" revert
 apply --mitigation memfd --memory 8M "$mnt"
 write_like_firecracker "$mnt/snap-10" "$work/a"
 check "over the budget: on disk" is_file "$mnt/snap-10/memory.bin"
-check "with a warning" says "the memory budget is used up" "$fixer" status
+check "with a warning" says "the memory budget is used up" status_text
 revert
 
 # kill -9 at many moments of many exports

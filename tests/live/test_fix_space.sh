@@ -29,7 +29,7 @@ if inside sh -c "$small_shm" sh "$work"; then
 	sleep 0.3
 	cp "$work/a" "$mnt/toobig/memory.bin"
 	check "no room in /dev/shm: to disk" is_file "$mnt/toobig/memory.bin"
-	check "with a warning" says "the tmpfs is full" "$fixer" status
+	check "with a warning" says "the tmpfs is full" status_text
 	check "whole" same_bytes "$work/a" "$mnt/toobig/memory.bin"
 	check "revert" revert_inside
 
