@@ -123,7 +123,9 @@ static void write_big_numbers(const struct page *p, const struct comparison *c)
 	char a[NUMBER_SIZE], b[NUMBER_SIZE];
 
 	if (kept) {
-		fprintf(p->out, "<p class=\"big\">%s <span>→</span> %s</p><p class=\"small\">with ",
+		fprintf(p->out,
+			"<p class=\"big\">%s <span>→</span> %s</p><p class=\"small\">medians, "
+			"with ",
 			number_ms(a, slow_median(c, first)), number_ms(b, slow_median(c, kept)));
 		page_name(p, kept->label);
 		if (kept->ratio_to_before > 0)
@@ -132,7 +134,7 @@ static void write_big_numbers(const struct page *p, const struct comparison *c)
 	} else if (at > 1) {
 		fprintf(p->out,
 			"<p class=\"big\">%s <span>→</span> %s</p>"
-			"<p class=\"small\">from window %u on</p>\n",
+			"<p class=\"small\">medians, from window %u on</p>\n",
 			number_ms(a, curve_median(&first->curve, 1, at - 1)),
 			number_ms(b, slow_median(c, first)), at);
 	} else {

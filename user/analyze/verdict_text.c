@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "../cli/params.h"
+#include "curve.h"
 
 #define NUM	   32
 #define SAID_MAX   4
@@ -123,14 +124,18 @@ static void say_cause(FILE *out, const char *id)
 	fprintf(out, title[0] ? "%s (%s)" : "%s", id, title);
 }
 
+/* Levels and ratio as the curve has them; the ledger alone is of means, as only these add up. */
 static void say_growth(FILE *out, const struct findings *f, const struct contrast *c)
 {
+	const struct finding_curve *curve = &f->curve;
+	uint32_t at = curve->at_window ? curve->at_window : c->first_slow;
+	double fast_ms = curve__median_ms(curve, 1, at - 1);
+	double slow_ms = curve__median_ms(curve, at, curve->windows);
+	double ratio = curve->at_window ? curve->ratio : fast_ms > 0 ? slow_ms / fast_ms : 0;
 	char a[NUM], b[NUM];
-	double ratio = c->fast_ns > 0 ? c->slow_ns / c->fast_ns : 0;
 
-	fprintf(out, "Pauses grew %.*fx from window %u on (%s to %s). ", ratio < 10 ? 1 : 0, ratio,
-		f->curve.at_window ? f->curve.at_window : c->first_slow, ms(c->fast_ns, a),
-		ms(c->slow_ns, b));
+	fprintf(out, "Pauses grew %.3gx from window %u on (medians: %s to %s). ", ratio, at,
+		ms(fast_ms * 1e6, a), ms(slow_ms * 1e6, b));
 	if (f->curve.verdict != CURVE_STEPPED)
 		fprintf(out, "The curve is %s by its statistics. ",
 			curve_verdict_name(f->curve.verdict));
@@ -146,11 +151,12 @@ static const char *say_what(FILE *out, const struct findings *f, const struct co
 		say_growth(out, f, c);
 		return "the growth";
 	case CONTRAST_SPIKES:
-		fprintf(out, "%u windows stand out, without a step (%s, %s elsewhere). ",
+		fprintf(out, "%u windows stand out, without a step (%s on average, %s elsewhere). ",
 			c->slow_cnt, ms(c->slow_ns, a), ms(c->fast_ns, b));
 		return "that";
 	case CONTRAST_BASELINE:
-		fprintf(out, "The pauses are %.1fx those of the baseline (%s, %s there). ",
+		fprintf(out,
+			"The pauses are %.1fx those of the baseline (on average %s, %s there). ",
 			c->fast_ns > 0 ? c->slow_ns / c->fast_ns : 0, ms(c->slow_ns, a),
 			ms(c->fast_ns, b));
 		return "the difference";

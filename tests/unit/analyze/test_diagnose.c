@@ -55,6 +55,20 @@ static struct trace_builder *sweep(uint64_t lost)
 
 static char text[1 << 20];
 
+/* The sentence and the headline of the curve speak of one step: they have one number for it. */
+static void same_ratio(const char *said)
+{
+	const char *grew = strstr(said, "Pauses grew "), *step = strstr(said, "STEPPED at window ");
+	double sentence = 0, headline = -1;
+	unsigned int from = 0, at = 1;
+
+	assert_int_equal(sscanf(grew, "Pauses grew %lfx from window %u on", &sentence, &from), 2);
+	assert_int_equal(sscanf(step, "STEPPED at window %u, x%lf", &at, &headline), 2);
+	assert_int_equal(from, at);
+	assert_true(sentence > 0.99 * headline && sentence < 1.01 * headline);
+	assert_non_null(strstr(grew, "(medians: "));
+}
+
 static void verdict_comes_first(void **state)
 {
 	struct trace_builder *b = sweep(0);
@@ -64,6 +78,7 @@ static void verdict_comes_first(void **state)
 	assert_int_equal(strncmp(text, "io.throttle.wbt", 15), 0);
 	assert_non_null(strstr(text, "Pauses grew"));
 	assert_non_null(strstr(text, "STEPPED at window 3"));
+	same_ratio(text);
 	assert_non_null(strstr(text, "not the cause"));
 	assert_non_null(strstr(text, "$ flatpause fix apply --mitigation memfd /mnt"));
 	assert_non_null(strstr(text, "$ flatpause fix revert"));
@@ -240,7 +255,7 @@ static void baseline_is_held_against(void **state)
 		FP_EXIT_OK);
 	assert_int_equal(strncmp(text, "io.throttle.wbt", 15), 0);
 	assert_non_null(strstr(text, "of the difference"));
-	assert_non_null(strstr(text, "those of the baseline (12"));
+	assert_non_null(strstr(text, "those of the baseline (on average 12"));
 	assert_int_equal(
 		DIAGNOSE(text, "--baseline", (char *)tb__path(slow), (char *)tb__path(fast)),
 		FP_EXIT_OK);
