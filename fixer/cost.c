@@ -109,10 +109,12 @@ void cost__files(json_t *arm, const json_t *files)
 		json_int_t from = json_integer_value(json_object_get(file, "resumed_ns"));
 		json_int_t to = json_integer_value(json_object_get(file, "durable_ns"));
 		json_int_t bytes = json_integer_value(json_object_get(file, "size"));
+		json_int_t made = json_integer_value(json_object_get(file, "made_ns"));
 
 		if (!from || !v || cnt + 2 > 2 * FILES_MAX)
 			continue;
-		v[cnt++] = (struct held){ .at_ns = from, .bytes = bytes };
+		/* its writer needs that memory too, not only who waits for the disk */
+		v[cnt++] = (struct held){ .at_ns = made ? made : from, .bytes = bytes };
 		if (to <= from) {
 			pending++;
 			continue;
@@ -168,9 +170,10 @@ void cost__say(json_t *arm, const json_t *before)
 	len = say(text, sizeof(text), len, "at worst %.2f s",
 		  json_number_value(json_object_get(d, "worst_s")));
 	if (held > 0 && len < sizeof(text))
-		len += (size_t)snprintf(text + len, sizeof(text) - len,
-					", at most %s wait in memory for that",
-					format_bytes((uint64_t)held, bytes, sizeof(bytes)));
+		len += (size_t)snprintf(
+			text + len, sizeof(text) - len,
+			", from their creation until then at most %s of them are in memory",
+			format_bytes((uint64_t)held, bytes, sizeof(bytes)));
 	say(text, sizeof(text), len, "%.0f of them were not yet when the sweep ended",
 	    json_number_value(json_object_get(d, "files_pending")));
 	if (*text)

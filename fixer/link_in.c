@@ -11,6 +11,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "../user/clock.h"
 #include "beneath.h"
 #include "export.h"
 #include "guard.h"
@@ -99,6 +100,9 @@ static int announce(struct guard *g, uint32_t n, const struct link_order *o)
 {
 	json_t *j = plant__describe(n, o->dirfd, o->dir, o->name);
 
+	if (j) /* it takes memory from here on */
+		json_object_set_new(j, "made_ns",
+				    json_integer((json_int_t)clock_ns(CLOCK_REALTIME)));
 	if (j && o->by_writer)
 		json_object_set_new(j, "made_by_writer", json_true());
 	if (j && o->over)

@@ -79,6 +79,11 @@ check "each arm has the pauses of both its sweeps" equals "$(jq -r '[.scenarios.
 	| join(" ")' "$work/out/summary.json")" "8 8"
 check "what it cost is said" eval 'jq -e ".scenarios.test.arms.memfd.cost | contains(\"durable\")" \
 	"$work/out/summary.json" >/dev/null'
+check "of each file is known from when on it took memory" equals "$(jq '[.scenarios.test.arms.memfd.files[]
+	| select(.state == "durable") | .made_ns > 0 and .made_ns <= .resumed_ns] | unique | tostring' \
+	"$work/out/summary.json")" '"[true]"'
+check "and said with the memory" eval 'jq -e ".scenarios.test.arms.memfd.cost |
+	contains(\"from their creation until then at most\")" "$work/out/summary.json" >/dev/null'
 check "in the report too" grep -q "cost: a sweep takes" "$work/out/report.html"
 applied="--memory 67108864 --export-rate 104857600 --export-workers 1 --no-readback --cover"
 check "what the export was asked for reached the guard" equals "$(jq -r '[.scenarios.test.arms.memfd.files[]
