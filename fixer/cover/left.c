@@ -21,8 +21,7 @@
 #include "mountinfo.h"
 
 /* A namespace is looked at once, by the first process in it. */
-struct namespace
-{
+struct mnt_ns {
 	uint64_t id;
 	size_t first, cnt; /* of what is left in it */
 };
@@ -32,9 +31,9 @@ struct search {
 	const char *root, *pid;
 	dev_t *here; /* mounted in this namespace */
 	size_t here_cnt;
-	struct namespace *seen;
+	struct mnt_ns *seen;
 	size_t seen_cnt;
-	struct namespace *now;
+	struct mnt_ns *now;
 };
 
 static int add_here(void *ctx, const struct mount_line *m)
@@ -119,7 +118,7 @@ static uint64_t namespace_of(const char *root, const char *pid)
 	return sscanf(text, "mnt:[%llu]", &id) == 1 ? id : 0;
 }
 
-static struct namespace *find_seen(const struct search *s, uint64_t id)
+static struct mnt_ns *find_seen(const struct search *s, uint64_t id)
 {
 	for (size_t i = 0; i < s->seen_cnt; i++)
 		if (s->seen[i].id == id)
@@ -127,29 +126,39 @@ static struct namespace *find_seen(const struct search *s, uint64_t id)
 	return NULL;
 }
 
+/* A process without mounts is one that has ended: EINVAL is said of it too. */
+static bool has_ended(int err)
+{
+	return err == -ENOENT || err == -ESRCH || err == -EINVAL;
+}
+
 static int look_at_namespace(struct search *s, uint64_t id)
 {
-	struct namespace *seen = reallocarray(s->seen, s->seen_cnt + 1, sizeof(*seen));
+	struct mnt_ns *seen = reallocarray(s->seen, s->seen_cnt + 1, sizeof(*seen));
 	int err;
 
 	if (!seen)
 		return -ENOMEM;
 	s->seen = seen;
 	s->now = &seen[s->seen_cnt];
-	*s->now = (struct namespace){ .id = id, .first = s->found->cnt };
+	*s->now = (struct mnt_ns){ .id = id, .first = s->found->cnt };
 	err = mountinfo__each(s->root, s->pid, add_left, s);
 	if (err == -ENOMEM)
 		return err;
-	/* where its process has just ended the next one of it is asked */
-	if (!err)
-		s->seen_cnt++;
+	if (has_ended(err)) /* the next process of it is asked */
+		return 0;
+	s->seen_cnt++;
+	if (err)
+		log_warn("the mounts of process %s cannot be read, nor whether covers are left in "
+			 "its mount namespace: %s",
+			 s->pid, strerror(-err));
 	return 0;
 }
 
 static int look_at_process(struct search *s, const char *pid)
 {
 	uint64_t id = namespace_of(s->root, pid);
-	struct namespace *seen = id ? find_seen(s, id) : NULL;
+	struct mnt_ns *seen = id ? find_seen(s, id) : NULL;
 	int err = 0;
 
 	s->pid = pid;

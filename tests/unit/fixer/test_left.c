@@ -3,7 +3,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <dirent.h>
 #include <ftw.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +129,51 @@ static void lines_and_processes_that_make_no_sense(void **state)
 	left_covers__free(&l);
 }
 
+/* Two processes of one namespace; the one that is met first has no mountinfo, or one of no use. */
+static void put_two(bool gone)
+{
+	char path[256];
+	struct dirent *e;
+	DIR *d;
+
+	put_process("self", "fixer\n", 100, ROOT_MOUNT);
+	put_process("7", "sleep\n", 200, COVER_MOUNT);
+	put_process("8", "sleep\n", 200, COVER_MOUNT);
+	snprintf(path, sizeof(path), "%s/proc", root);
+	d = opendir(path);
+	assert_non_null(d);
+	do {
+		e = readdir(d);
+		assert_non_null(e);
+	} while (strcmp(e->d_name, "7") != 0 && strcmp(e->d_name, "8") != 0);
+	snprintf(path, sizeof(path), "%s/proc/%.8s/mountinfo", root, e->d_name);
+	closedir(d);
+	assert_int_equal(unlink(path), 0);
+	assert_true(gone || !mkdir(path, 0755));
+}
+
+static void a_process_that_has_just_ended_is_followed_by_the_next(void **state)
+{
+	struct left_covers l;
+
+	(void)state;
+	put_two(true);
+	assert_int_equal(left_covers__find(&l, root), 0);
+	assert_int_equal(l.cnt, 1);
+	left_covers__free(&l);
+}
+
+static void a_namespace_that_cannot_be_read_is_read_once(void **state)
+{
+	struct left_covers l;
+
+	(void)state;
+	put_two(false);
+	assert_int_equal(left_covers__find(&l, root), 0);
+	assert_int_equal(l.cnt, 0);
+	left_covers__free(&l);
+}
+
 static void no_proc_is_an_error(void **state)
 {
 	struct left_covers l;
@@ -145,6 +192,11 @@ int main(void)
 						remove_root),
 		cmocka_unit_test_setup_teardown(lines_and_processes_that_make_no_sense, make_root,
 						remove_root),
+		cmocka_unit_test_setup_teardown(
+			a_process_that_has_just_ended_is_followed_by_the_next, make_root,
+			remove_root),
+		cmocka_unit_test_setup_teardown(a_namespace_that_cannot_be_read_is_read_once,
+						make_root, remove_root),
 		cmocka_unit_test_setup_teardown(no_proc_is_an_error, make_root, remove_root),
 	};
 
