@@ -588,8 +588,6 @@ int revert__journal(const char *path, uint64_t wait_ns)
 	log_info("%s is no longer in force for %s", mitigation_name(s.conf.mitigation), s.conf.dir);
 	err = r.failed ? -ENODATA : 0;
 out:
-	if (r.s && state__cover_dev(&s))
-		left_covers__warn(state__cover_dev(&s), s.conf.dir);
 	export_worker__stop(r.exporter);
 	for (int i = 0; i < 3; i++) {
 		int each[] = { fd, r.dirfd, r.tmpfd };
@@ -597,6 +595,8 @@ out:
 		if (each[i] >= 0)
 			close(each[i]);
 	}
+	if (r.s && state__cover_dev(&s))
+		left_covers__warn(state__cover_dev(&s), s.conf.dir);
 	state__free(&s);
 	return err;
 }

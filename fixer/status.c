@@ -26,8 +26,11 @@ struct status_cfg {
 struct listing {
 	json_t *out;
 	struct left_covers left; /* that were taken away here */
-	dev_t up[GUARDS_MAX];	 /* covers of guards that live */
-	size_t up_cnt;
+	struct known_cover {
+		dev_t dev;
+		bool up;     /* its guard lives */
+	} known[GUARDS_MAX]; /* that journals name */
+	size_t known_cnt;
 };
 
 static json_int_t count(atomic_uint_fast64_t *n)
@@ -155,8 +158,9 @@ static int add(const char *path, void *arg)
 	if (fd < 0) /* reverted meanwhile? */
 		return errno == ENOENT ? 0 : log_err(-errno, "cannot open %s", path);
 	err = state__load(fd, path, &s);
-	if (!err && state__alive(&s) && l->up_cnt < GUARDS_MAX)
-		l->up[l->up_cnt++] = s.cover_dev;
+	if (!err && state__cover_dev(&s) && l->known_cnt < GUARDS_MAX)
+		l->known[l->known_cnt++] = (struct known_cover){ state__cover_dev(&s),
+								 state__alive(&s) };
 	if (!err && json_array_append_new(l->out, one(&s)))
 		err = log_err(-ENOMEM, "status");
 	state__free(&s);
@@ -164,12 +168,12 @@ static int add(const char *path, void *arg)
 	return err;
 }
 
-static bool is_up(const struct listing *l, dev_t dev)
+static const struct known_cover *find_known(const struct listing *l, dev_t dev)
 {
-	for (size_t i = 0; i < l->up_cnt; i++)
-		if (l->up[i] == dev)
-			return true;
-	return false;
+	for (size_t i = 0; i < l->known_cnt; i++)
+		if (l->known[i].dev == dev)
+			return &l->known[i];
+	return NULL;
 }
 
 /* Where `dir` was asked for, those that have its name; a container may have another for it. */
@@ -184,9 +188,15 @@ static int add_left(struct listing *l, const char *dir)
 		return log_err(err, "cannot tell which covers are left in other mount namespaces");
 	if (dir && !realpath(dir, real))
 		snprintf(real, sizeof(real), "%s", dir);
-	for (size_t i = 0; i < left->cnt; i++)
-		if (!is_up(l, left->v[i].dev) && (!dir || !strcmp(left->v[i].point, real)))
-			left->v[kept++] = left->v[i];
+	for (size_t i = 0; i < left->cnt; i++) {
+		struct left_cover *c = &left->v[i];
+		const struct known_cover *known = find_known(l, c->dev);
+
+		if ((known && known->up) || (dir && strcmp(c->point, real) != 0))
+			continue;
+		c->known |= known != NULL;
+		left->v[kept++] = *c;
+	}
 	left->cnt = kept;
 	return 0;
 }
@@ -295,7 +305,6 @@ static void print_head(json_t *dir)
 static void print_text(const struct listing *l)
 {
 	json_t *all = l->out, *dir, *item;
-	char text[512];
 	size_t i, k;
 
 	if (!json_array_size(all))
@@ -310,8 +319,7 @@ static void print_text(const struct listing *l)
 			print_wrapped(stdout, json_string_value(item), "  warning: ", "    ");
 	}
 	for (i = 0; i < l->left.cnt; i++)
-		printf("%s: a cover that was taken away %s\n", l->left.v[i].point,
-		       left_cover__text(&l->left.v[i], text, sizeof(text)));
+		left_cover__print(&l->left.v[i], stdout);
 }
 
 /* Of one directory, or of all; one journal that is damaged hides no other. */

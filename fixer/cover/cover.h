@@ -13,7 +13,7 @@
  *   serve.c      requests and answers
  *   threads.c    who reads them: as many as are needed
  *   mount.c      comes and goes; mountinfo.c: what is mounted where
- *   left.c       in which mount namespaces it stays when it goes
+ *   left.c       in which mount namespaces it stays when it goes; mark.c: who serves it
  *   supervise.c  holds the connection while servers come and go
  *
  * It fails open as far as this can be had: the supervisor starts another server when one is killed,
@@ -72,6 +72,7 @@ struct cover_keep {
 	int rootfd; /* of the real directory, O_RDONLY */
 	int tmpfd;  /* of the memory files, O_RDONLY */
 	int mnt;    /* of the cover's own root, to take it away by; -1 */
+	int mark;   /* tells others that this cover is served; -1 */
 	struct node_table *table;
 };
 

@@ -4,20 +4,16 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../../user/host/read.h"
 #include "../../user/log.h"
-#include "../beneath.h"
 #include "../name_text.h"
 #include "cover.h"
+#include "mark.h"
 #include "mountinfo.h"
 
 /* A namespace is looked at once, by the first process in it. */
@@ -34,6 +30,8 @@ struct search {
 	struct mnt_ns *seen;
 	size_t seen_cnt;
 	struct mnt_ns *now;
+	struct cover_server *servers;
+	size_t servers_cnt;
 };
 
 static int add_here(void *ctx, const struct mount_line *m)
@@ -64,25 +62,6 @@ static bool is_known(const struct search *s, dev_t dev)
 	return false;
 }
 
-/* By asking it: one whose servers were all killed says so, and who hangs hangs for everybody. */
-static bool is_served(const char *root, const char *pid, const char *point)
-{
-	struct open_how how = { .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS };
-	char path[PATH_MAX];
-	struct statvfs fs;
-	int rootfd, fd;
-	bool dead;
-
-	snprintf(path, sizeof(path), "%s/proc/%s/root", root, pid);
-	rootfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	fd = rootfd < 0 ? -1 : (int)syscall(SYS_openat2, rootfd, point, &how, sizeof(how));
-	dead = fd >= 0 && fstatvfs(fd, &fs) && errno == ENOTCONN;
-	fd__close(&fd);
-	fd__close(&rootfd);
-	return !dead;
-}
-
 static int add_left(void *ctx, const struct mount_line *m)
 {
 	struct search *s = ctx;
@@ -100,7 +79,6 @@ static int add_left(void *ctx, const struct mount_line *m)
 	snprintf(c->point, sizeof(c->point), "%s", m->point);
 	if (read_text(s->root, c->comm, sizeof(c->comm), "/proc/%s/comm", s->pid) < 0)
 		strcpy(c->comm, "?");
-	c->served = is_served(s->root, s->pid, c->point);
 	s->now->cnt++;
 	return 0;
 }
@@ -155,14 +133,47 @@ static int look_at_namespace(struct search *s, uint64_t id)
 	return 0;
 }
 
+static int add_server(struct search *s, const char *pid)
+{
+	struct cover_server server, *all;
+
+	cover_server__of(&server, s->root, pid);
+	if (!server.dev)
+		return 0;
+	all = reallocarray(s->servers, s->servers_cnt + 1, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	s->servers = all;
+	s->servers[s->servers_cnt++] = server;
+	return 0;
+}
+
+/* A supervisor and its server are two: one that is not stopped is enough. */
+static void find_servers(const struct search *s)
+{
+	for (size_t i = 0; i < s->found->cnt; i++) {
+		struct left_cover *c = &s->found->v[i];
+
+		for (size_t k = 0; k < s->servers_cnt; k++) {
+			const struct cover_server *server = &s->servers[k];
+
+			if (server->dev != c->dev || (c->server && !c->stopped))
+				continue;
+			c->server = server->pid;
+			c->stopped = server->stopped;
+			c->known = true;
+		}
+	}
+}
+
 static int look_at_process(struct search *s, const char *pid)
 {
 	uint64_t id = namespace_of(s->root, pid);
 	struct mnt_ns *seen = id ? find_seen(s, id) : NULL;
-	int err = 0;
+	int err = add_server(s, pid);
 
 	s->pid = pid;
-	if (id && !seen)
+	if (!err && id && !seen)
 		err = look_at_namespace(s, id);
 	seen = id && !err ? find_seen(s, id) : NULL;
 	for (size_t i = 0; seen && i < seen->cnt; i++)
@@ -197,8 +208,11 @@ int left_covers__find(struct left_covers *l, const char *root)
 	err = mountinfo__each(root, "self", add_here, &s);
 	if (!err)
 		err = look_at_all(&s);
+	if (!err)
+		find_servers(&s);
 	free(s.here);
 	free(s.seen);
+	free(s.servers);
 	if (err)
 		left_covers__free(l);
 	return err;
@@ -210,39 +224,66 @@ void left_covers__free(struct left_covers *l)
 	*l = (struct left_covers){ 0 };
 }
 
-const char *left_cover__text(const struct left_cover *c, char *text, size_t size)
+/* Names are made by whoever likes to: none of their bytes may reach a terminal as they are. */
+static void describe(const struct left_cover *c, char *text, size_t size)
 {
-	char more[32] = "";
+	json_t *comm = name_text__to_json(c->comm);
+	char more[32] = "", means[128] = "nobody serves it any more, and who uses it gets an error";
 
 	if (c->processes > 1)
 		snprintf(more, sizeof(more), " and %u more", c->processes - 1);
-	snprintf(text, size,
-		 "is still mounted for %s (pid %d)%s, in a mount namespace (%llu) that was made "
-		 "while it was up: %s",
-		 c->comm, c->pid, more, (unsigned long long)c->mnt_ns,
-		 c->served ? "it is served there, from and to the disk, until that ends"
-			   : "nobody serves it any more, and who uses it gets an error");
-	return text;
+	if (c->server && c->stopped)
+		snprintf(means, sizeof(means),
+			 "its server (pid %d) is stopped, and who uses it waits", c->server);
+	else if (c->server)
+		strcpy(means, "it is served there, from and to the disk, until that ends");
+	else if (!c->known)
+		strcpy(means, "no journal names it, and no flatpause-fixer is seen to serve it");
+	snprintf(text, size, "is %smounted for %s (pid %d)%s, in a mount namespace (%llu)%s: %s",
+		 c->known ? "still " : "", json_string_value(comm), c->pid, more,
+		 (unsigned long long)c->mnt_ns, c->known ? " that was made while it was up" : "",
+		 means);
+	json_decref(comm);
+}
+
+void left_cover__print(const struct left_cover *c, FILE *to)
+{
+	json_t *point = name_text__to_json(c->point);
+	char text[1024];
+
+	describe(c, text, sizeof(text));
+	fprintf(to, "%s: %s %s\n", json_string_value(point),
+		c->known ? "a cover that was taken away" : "what calls itself a cover", text);
+	json_decref(point);
 }
 
 json_t *left_cover__to_json(const struct left_cover *c)
 {
-	return json_pack("{s:o, s:I, s:I, s:o, s:I, s:b}", "point", name_text__to_json(c->point),
-			 "mnt_ns", (json_int_t)c->mnt_ns, "pid", (json_int_t)c->pid, "comm",
-			 name_text__to_json(c->comm), "processes", (json_int_t)c->processes,
-			 "served", c->served);
+	return json_pack("{s:o, s:I, s:I, s:o, s:I, s:b, s:I, s:b, s:b}", "point",
+			 name_text__to_json(c->point), "mnt_ns", (json_int_t)c->mnt_ns, "pid",
+			 (json_int_t)c->pid, "comm", name_text__to_json(c->comm), "processes",
+			 (json_int_t)c->processes, "served", c->server != 0, "server_pid",
+			 (json_int_t)c->server, "server_stopped", c->stopped, "known", c->known);
 }
 
 void left_covers__warn(dev_t dev, const char *dir)
 {
 	struct left_covers l;
-	char text[512];
+	char text[1024];
+	int err = left_covers__find(&l, "");
 
-	if (left_covers__find(&l, ""))
+	if (err) {
+		log_warn(
+			"cannot tell whether the cover of %s is left in other mount namespaces: %s",
+			dir, strerror(-err));
 		return;
-	for (size_t i = 0; i < l.cnt; i++)
-		if (l.v[i].dev == dev)
-			log_warn("the cover of %s %s", dir,
-				 left_cover__text(&l.v[i], text, sizeof(text)));
+	}
+	for (size_t i = 0; i < l.cnt; i++) {
+		if (l.v[i].dev != dev)
+			continue;
+		l.v[i].known = true;
+		describe(&l.v[i], text, sizeof(text));
+		log_warn("the cover of %s %s", dir, text);
+	}
 	left_covers__free(&l);
 }

@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 /* One in a namespace. */
@@ -24,7 +25,9 @@ struct left_cover {
 	pid_t pid; /* the first process that is in it */
 	char comm[64];
 	unsigned int processes;
-	bool served; /* else whoever uses it gets an error */
+	pid_t server; /* of ours; 0 = none: whoever uses it gets an error */
+	bool stopped; /* ... and he waits */
+	bool known; /* as ours: by its server, or by a journal; else anybody may have mounted it */
 };
 
 struct left_covers {
@@ -32,12 +35,15 @@ struct left_covers {
 	size_t cnt;
 };
 
-/* All that are mounted in some namespace and not in this one. `root`: "" = this host. 0 or -errno. */
+/*
+ * All that are mounted in some namespace and not in this one; asks none of them. `root`: "" = this
+ * host. 0 or -errno.
+ */
 int left_covers__find(struct left_covers *l, const char *root);
 void left_covers__free(struct left_covers *l);
 
-/* Without the directory: "is still mounted ... for sleep (pid 123) ...: what that means". */
-const char *left_cover__text(const struct left_cover *c, char *text, size_t size);
+/* A line for people: "POINT: a cover that ... for sleep (pid 123) ...: what that means". */
+void left_cover__print(const struct left_cover *c, FILE *to);
 json_t *left_cover__to_json(const struct left_cover *c);
 
 /* Warns of those of one cover, which was taken away from `dir`. */

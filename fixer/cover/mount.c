@@ -18,6 +18,7 @@
 #include "../beneath.h"
 #include "../state.h"
 #include "cover.h"
+#include "mark.h"
 #include "mountinfo.h"
 
 #define BYPASS_MAX 8 /* that are named */
@@ -49,7 +50,7 @@ int cover_keep__open(struct cover_keep *keep, const struct fix_conf *conf)
 {
 	int err;
 
-	*keep = (struct cover_keep){ .dev = -1, .rootfd = -1, .tmpfd = -1, .mnt = -1 };
+	*keep = (struct cover_keep){ .dev = -1, .rootfd = -1, .tmpfd = -1, .mnt = -1, .mark = -1 };
 	err = open_places(keep, conf);
 	if (err)
 		return err;
@@ -68,6 +69,7 @@ void cover_keep__close(struct cover_keep *keep)
 	fd__close(&keep->rootfd);
 	fd__close(&keep->tmpfd);
 	fd__close(&keep->mnt);
+	fd__close(&keep->mark);
 }
 
 /* ---- what is mounted where ---- */
@@ -180,10 +182,12 @@ int cover__mount(struct cover_keep *keep)
 	err = fs < 0 ? -errno : configure(fs, keep->dev);
 	if (!err) {
 		keep->mnt = fsmount(fs, FSMOUNT_CLOEXEC, mount_attrs(keep->rootfd));
-		if (keep->mnt < 0 || move_mount(keep->mnt, "", keep->rootfd, "",
-						MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
-			err = -errno;
+		keep->mark = keep->mnt < 0 ? -errno : cover_mark__make(keep->mnt);
+		err = keep->mark < 0 ? keep->mark : 0;
 	}
+	if (!err && move_mount(keep->mnt, "", keep->rootfd, "",
+			       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
+		err = -errno;
 	if (fs >= 0)
 		close(fs);
 	if (err)

@@ -358,6 +358,15 @@ check "status says it too" says "$mnt: a cover that was taken away is still moun
 	"$fixer" status "$mnt"
 check "and that it is served" equals "$("$fixer" status --json | jq -c ".left_covers[] | [.pid, .served] | select(.[0] == $left)")" \
 	"[$left,true]"
+# a server that answers nobody holds up nobody who only asks about it
+supervisor=$(pgrep -f "apply --mitigation memfd --cover $mnt")
+kill -STOP $supervisor
+wait_for 5 grep -q '^State:.T' /proc/$supervisor/status
+check "status asks no server" says "its server (pid $supervisor) is stopped" timeout 10 "$fixer" status
+check "and has it in its JSON" equals "$(timeout 10 "$fixer" status --json |
+	jq -c ".left_covers[] | select(.pid == $left) | [.server_pid, .server_stopped, .known]")" \
+	"[$supervisor,true,true]"
+kill -CONT $supervisor
 check "what was in memory is read whole there" there cmp "$work/a" "$mnt/left/memory.bin"
 there cp "$work/b" "$mnt/left/memory.bin"
 check "what is written there" there cmp "$work/b" "$mnt/left/memory.bin"

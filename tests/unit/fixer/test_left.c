@@ -74,10 +74,36 @@ static int remove_root(void **state)
 	return nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* A process that may serve a cover; `uid`: real and effective. */
+static void put_server(const char *pid, const char *comm, char in_state, int uid, const char *link)
+{
+	char path[256], status[128];
+
+	put_process(pid, comm, 100, ROOT_MOUNT);
+	snprintf(status, sizeof(status), "Name:\t%sState:\t%c (any)\nUid:\t%d\t%d\t%d\t%d\n", comm,
+		 in_state, uid, uid, uid, uid);
+	put(pid, "status", status);
+	snprintf(path, sizeof(path), "%s/proc/%s/fd", root, pid);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/proc/%s/fd/0", root, pid);
+	assert_int_equal(symlink("/dev/null", path), 0);
+	snprintf(path, sizeof(path), "%s/proc/%s/fd/7", root, pid);
+	assert_int_equal(symlink(link, path), 0);
+}
+
+static void print(const struct left_cover *c, char *text, size_t size)
+{
+	FILE *f = fmemopen(text, size, "w");
+
+	assert_non_null(f);
+	left_cover__print(c, f);
+	assert_int_equal(fclose(f), 0);
+}
+
 static void a_namespace_that_has_what_is_gone_here(void **state)
 {
 	struct left_covers l;
-	char text[512];
+	char text[1024];
 
 	(void)state;
 	put_process("self", "fixer\n", 100, ROOT_MOUNT);
@@ -96,7 +122,7 @@ static void a_namespace_that_has_what_is_gone_here(void **state)
 		assert_true(l.v[i].dev == makedev(0, 45));
 		assert_int_equal(l.v[i].processes, shell ? 2 : 1);
 		assert_string_equal(l.v[i].point, shell ? "/srv/a b" : "/data");
-		left_cover__text(&l.v[i], text, sizeof(text));
+		print(&l.v[i], text, sizeof(text));
 		assert_non_null(strstr(text, shell ? " and 1 more" : "container (pid 10)"));
 	}
 	left_covers__free(&l);
@@ -126,6 +152,100 @@ static void lines_and_processes_that_make_no_sense(void **state)
 	put_process("9x", "", 0, COVER_MOUNT);
 	assert_int_equal(left_covers__find(&l, root), 0);
 	assert_int_equal(l.cnt, 0);
+	left_covers__free(&l);
+}
+
+/* One cover is left; who serves it, and what is said of it. */
+static void find_one(struct left_cover *c, char *text, size_t size)
+{
+	struct left_covers l;
+
+	put_process("self", "fixer\n", 100, ROOT_MOUNT);
+	put_process("7", "sleep\n", 200, ROOT_MOUNT COVER_MOUNT);
+	assert_int_equal(left_covers__find(&l, root), 0);
+	assert_int_equal(l.cnt, 1);
+	*c = l.v[0];
+	print(c, text, size);
+	left_covers__free(&l);
+}
+
+static void who_serves_it_is_known_by_his_mark(void **state)
+{
+	struct left_cover c;
+	char text[1024];
+
+	(void)state;
+	put_server("20", "flatpause-cover\n", 'S', 0, "/memfd:flatpause-cover-0:4 (deleted)");
+	put_server("21", "flatpause-cover\n", 'S', 0, "/memfd:flatpause-cover-0:45 (deleted)");
+	find_one(&c, text, sizeof(text));
+	assert_int_equal(c.server, 21);
+	assert_false(c.stopped);
+	assert_true(c.known);
+	assert_non_null(strstr(text, "it is served there"));
+}
+
+static void a_server_that_is_stopped_answers_nobody(void **state)
+{
+	struct left_cover c;
+	char text[1024];
+
+	(void)state;
+	put_server("20", "flatpause-cover\n", 'T', 0, "/memfd:flatpause-cover-0:45 (deleted)");
+	find_one(&c, text, sizeof(text));
+	assert_int_equal(c.server, 20);
+	assert_true(c.stopped);
+	assert_non_null(strstr(text, "its server (pid 20) is stopped"));
+}
+
+static void one_of_two_servers_is_stopped(void **state)
+{
+	struct left_cover c;
+	char text[1024];
+
+	(void)state;
+	put_server("20", "flatpause-cover\n", 'T', 0, "/memfd:flatpause-cover-0:45 (deleted)");
+	put_server("21", "flatpause-cover\n", 'S', 0, "/memfd:flatpause-cover-0:45 (deleted)");
+	put_server("22", "flatpause-cover\n", 't', 0, "/memfd:flatpause-cover-0:45 (deleted)");
+	find_one(&c, text, sizeof(text));
+	assert_int_equal(c.server, 21);
+	assert_false(c.stopped);
+}
+
+static void a_mark_of_another_user_or_program_is_none(void **state)
+{
+	struct left_cover c;
+	char text[1024];
+
+	(void)state;
+	put_server("20", "flatpause-cover\n", 'S', 1000, "/memfd:flatpause-cover-0:45 (deleted)");
+	put_server("21", "other\n", 'S', 0, "/memfd:flatpause-cover-0:45 (deleted)");
+	find_one(&c, text, sizeof(text));
+	assert_int_equal(c.server, 0);
+	assert_false(c.known);
+	assert_non_null(strstr(text, "what calls itself a cover"));
+	assert_non_null(strstr(text, "no journal names it"));
+	c.known = true;
+	print(&c, text, sizeof(text));
+	assert_non_null(strstr(text, "a cover that was taken away"));
+	assert_non_null(strstr(text, "nobody serves it any more"));
+}
+
+static void names_do_not_reach_a_terminal_as_they_are(void **state)
+{
+	struct left_covers l;
+	char text[1024];
+
+	(void)state;
+	put_process("self", "fixer\n", 100, ROOT_MOUNT);
+	put_process("7", "s\x1b[2J\n", 200,
+		    "9 1 0:45 / /srv/\033[2J\\012/root:\\040fine rw - fuse.flatpause f rw\n");
+	assert_int_equal(left_covers__find(&l, root), 0);
+	assert_int_equal(l.cnt, 1);
+	print(&l.v[0], text, sizeof(text));
+	assert_null(strchr(text, '\x1b'));
+	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+	assert_non_null(strstr(text, "/srv/\\x1b[2J\\x0a/root: fine: "));
+	assert_non_null(strstr(text, "for s\\x1b[2J (pid 7)"));
 	left_covers__free(&l);
 }
 
@@ -192,6 +312,16 @@ int main(void)
 						remove_root),
 		cmocka_unit_test_setup_teardown(lines_and_processes_that_make_no_sense, make_root,
 						remove_root),
+		cmocka_unit_test_setup_teardown(who_serves_it_is_known_by_his_mark, make_root,
+						remove_root),
+		cmocka_unit_test_setup_teardown(a_server_that_is_stopped_answers_nobody, make_root,
+						remove_root),
+		cmocka_unit_test_setup_teardown(one_of_two_servers_is_stopped, make_root,
+						remove_root),
+		cmocka_unit_test_setup_teardown(a_mark_of_another_user_or_program_is_none,
+						make_root, remove_root),
+		cmocka_unit_test_setup_teardown(names_do_not_reach_a_terminal_as_they_are,
+						make_root, remove_root),
 		cmocka_unit_test_setup_teardown(
 			a_process_that_has_just_ended_is_followed_by_the_next, make_root,
 			remove_root),
