@@ -149,6 +149,8 @@ bool path_is_below(const char *dir, const char *path)
 {
 	size_t len = strlen(dir);
 
+	if (len && dir[len - 1] == '/') /* "/" */
+		len--;
 	return !strncmp(path, dir, len) && (!path[len] || path[len] == '/');
 }
 

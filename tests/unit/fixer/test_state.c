@@ -95,12 +95,25 @@ static void of_an_earlier_version_without_a_file_of_that_size(void **state)
 	json_decref(j);
 }
 
+static void what_is_below_a_directory(void **state)
+{
+	(void)state;
+	assert_true(path_is_below("/srv/a", "/srv/a"));
+	assert_true(path_is_below("/srv/a", "/srv/a/b"));
+	assert_false(path_is_below("/srv/a", "/srv/ab"));
+	assert_false(path_is_below("/srv/a", "/srv"));
+	assert_false(path_is_below("/srv/a", "/"));
+	assert_true(path_is_below("/", "/srv/a"));
+	assert_true(path_is_below("/", "/"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_intent_keeps_every_byte_of_its_names),
 		cmocka_unit_test(the_longest_names_fit),
 		cmocka_unit_test(a_name_that_is_no_text_is_refused),
+		cmocka_unit_test(what_is_below_a_directory),
 		cmocka_unit_test(of_an_earlier_version_without_a_file_of_that_size),
 	};
 
