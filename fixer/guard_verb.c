@@ -4,6 +4,7 @@
  * dies or gets stuck leaves the others alone. Its end is the end of all, and undoes them.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@ struct guard_cfg {
 
 struct guards {
 	pid_t pid[DIRS_MAX];
-	bool ran[DIRS_MAX]; /* ended in order or was killed: what could not start has undone itself */
+	pid_t ran
+		[DIRS_MAX]; /* ended in order or was killed: what could not start has undone itself */
 	char **dir, *real[DIRS_MAX];
 	int cnt, running, failed;
 };
@@ -78,7 +80,7 @@ static void collect(struct guards *g, bool stopping)
 				continue;
 			g->pid[i] = 0;
 			g->running--;
-			g->ran[i] = WIFSIGNALED(status) || !WEXITSTATUS(status);
+			g->ran[i] = WIFSIGNALED(status) || !WEXITSTATUS(status) ? pid : 0;
 			if (WIFEXITED(status) && !WEXITSTATUS(status))
 				continue;
 			if (WIFEXITED(status) && !g->failed)
@@ -122,15 +124,46 @@ static void find_real(struct guards *g)
 }
 
 /*
- * What is in force by another controller is its own to undo: only where there was none before, and
- * none came between our look and our guard's, which was refused then.
+ * Whether what the journal tells of is what guard `pid` did. One that was killed before it could
+ * write who it is holds its journal's lock no more; another that is just beginning does.
+ */
+static bool is_of_guard(const char *path, pid_t pid)
+{
+	int fd = state__lock(path, false);
+	bool idle = fd >= 0, ours;
+	struct state s = { 0 };
+
+	if (!idle)
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	/* what cannot be read is left to the revert, which says why */
+	ours = state__load(fd, path, &s) ? idle : s.pid == pid || (!s.pid && idle);
+	state__free(&s);
+	close(fd);
+	return ours;
+}
+
+static int revert_ours(const char *dir, pid_t pid)
+{
+	char path[PATH_MAX];
+	int err = state__find(dir, path);
+
+	if (err || !is_of_guard(path, pid))
+		return err == -ENOENT ? 0 : err;
+	return revert__journal(path, 1000000000ull);
+}
+
+/*
+ * What is in force by another controller is its own to undo: only where there was none before, none
+ * came between our look and our guard's, which was refused then, and none came behind our guard.
  */
 static int revert_all(const struct guards *g, const bool *ours)
 {
 	int first = 0;
 
 	for (int i = 0; i < g->cnt; i++) {
-		int err = ours[i] && g->ran[i] ? revert__dir(g->dir[i], 1000000000ull) : 0;
+		int err = ours[i] && g->ran[i] ? revert_ours(g->dir[i], g->ran[i]) : 0;
 
 		if (!first)
 			first = err;

@@ -244,6 +244,19 @@ wait_for 5 closed snap
 check "the second directory is guarded" in_time_or_said snap
 end_guard
 check "nothing is left of both" nothing_left
+
+# reverted under it, and applied again by another: that one's is not undone at its end
+"$fixer" guard --no-plant --size-from $size "$mnt/a" "$mnt/b" 2>>"$work/guard.log" &
+guard=$!
+wait_for 10 alive 2
+"$fixer" revert "$mnt/a" 2>/dev/null
+apply --mitigation fallocate --no-plant --size-from $size "$mnt/a"
+check "another's guard in place of one of two" alive 2
+end_guard
+check "stays when the first controller ends" alive 1
+check "and is of its directory" says "$mnt/a: fallocate" "$fixer" status
+"$fixer" revert "$mnt/a" 2>/dev/null
+check "nothing is left when it is reverted" nothing_left
 mkdir "$mnt/gone"
 cd "$mnt" || exit
 "$fixer" guard --size-from $size gone 2>>"$work/guard.log" &
