@@ -16,6 +16,9 @@
 #include "mark.h"
 #include "mountinfo.h"
 
+/* In one namespace: anybody can make one of his own, and mounts of our type in it. */
+#define LEFT_MAX 256
+
 /* A namespace is looked at once, by the first process in it. */
 struct mnt_ns {
 	uint64_t id;
@@ -70,6 +73,8 @@ static int add_left(void *ctx, const struct mount_line *m)
 
 	if (strcmp(m->type, COVER_FSTYPE) != 0 || is_known(s, m->dev))
 		return 0;
+	if (s->now->cnt >= LEFT_MAX)
+		return -E2BIG;
 	c = reallocarray(l->v, l->cnt + 1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
@@ -127,8 +132,8 @@ static int look_at_namespace(struct search *s, uint64_t id)
 		return 0;
 	s->seen_cnt++;
 	if (err)
-		log_warn("the mounts of process %s cannot be read, nor whether covers are left in "
-			 "its mount namespace: %s",
+		log_warn("not all mounts of process %s could be looked at, and covers may be left "
+			 "in its mount namespace: %s",
 			 s->pid, strerror(-err));
 	return 0;
 }

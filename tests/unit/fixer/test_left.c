@@ -294,6 +294,29 @@ static void a_namespace_that_cannot_be_read_is_read_once(void **state)
 	left_covers__free(&l);
 }
 
+static void a_namespace_full_of_them_hides_no_other(void **state)
+{
+	char *mounts = malloc(1000 * 64 + 1);
+	struct left_covers l;
+	size_t len = 0, others = 0;
+
+	(void)state;
+	assert_non_null(mounts);
+	for (int i = 0; i < 1000; i++)
+		len += (size_t)sprintf(mounts + len, "9 1 0:%d / /m rw - fuse.flatpause f rw\n",
+				       1000 + i);
+	put_process("self", "fixer\n", 100, ROOT_MOUNT);
+	put_process("7", "many\n", 200, mounts);
+	put_process("8", "sleep\n", 300, COVER_MOUNT);
+	free(mounts);
+	assert_int_equal(left_covers__find(&l, root), 0);
+	assert_int_equal(l.cnt, 257);
+	for (size_t i = 0; i < l.cnt; i++)
+		others += l.v[i].mnt_ns == 300;
+	assert_int_equal(others, 1);
+	left_covers__free(&l);
+}
+
 static void no_proc_is_an_error(void **state)
 {
 	struct left_covers l;
@@ -327,6 +350,8 @@ int main(void)
 			remove_root),
 		cmocka_unit_test_setup_teardown(a_namespace_that_cannot_be_read_is_read_once,
 						make_root, remove_root),
+		cmocka_unit_test_setup_teardown(a_namespace_full_of_them_hides_no_other, make_root,
+						remove_root),
 		cmocka_unit_test_setup_teardown(no_proc_is_an_error, make_root, remove_root),
 	};
 
