@@ -329,7 +329,8 @@ check "and nothing is left then" nothing_left
 # ---- nobody reads what it says ----
 mkfifo "$work/unread"
 exec 6<>"$work/unread"
-"$fixer" guard --no-plant --size-from 1T "$mnt/a" 2>&6 &
+# more than a file of ext4 can have: refused at once, and no space is taken meanwhile
+"$fixer" guard --no-plant --size-from 32T "$mnt/a" 2>&6 &
 guard=$!
 wait_for 10 alive
 dd if=/dev/zero of="$work/unread" bs=4096 count=64 oflag=nonblock status=none 2>/dev/null
