@@ -99,14 +99,16 @@ drop_disk() {
 	kill "$(cat "$work/nbdfuse.pid" 2>/dev/null)" 2>/dev/null
 }
 
-# disk_with_errors SIZE ERROR-OPTION...: $loop, which fails as the options say while $work/fail is there
-disk_with_errors() {
+# disk_by_nbdkit FILTER SIZE OPTION...: $loop, a disk in memory behind that filter
+disk_by_nbdkit() {
 	mkdir "$work/fuse"
-	nbdkit -P "$work/nbdkit.pid" -U "$work/nbd" --filter=error memory "$1" \
-		"${@:2}" error-file="$work/fail"
+	nbdkit -P "$work/nbdkit.pid" -U "$work/nbd" --filter="$1" memory "${@:2}"
 	wait_for 5 test -S "$work/nbd"
 	setsid nbdfuse -P "$work/nbdfuse.pid" "$work/fuse/disk" --unix "$work/nbd" >/dev/null 2>&1 &
 	wait_for 5 test -e "$work/fuse/disk"
 	loop=$(losetup -f --show "$work/fuse/disk")
 	trap 'drop_disk; clean_up' EXIT
 }
+
+# disk_with_errors SIZE ERROR-OPTION...: $loop, which fails as the options say while $work/fail is there
+disk_with_errors() { disk_by_nbdkit error "$@" error-file="$work/fail"; }

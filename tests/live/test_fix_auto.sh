@@ -140,4 +140,37 @@ wait $loop
 check "interrupted: not a success" not equals $? 0
 check "interrupted: nothing is in force" says "no mitigation is in force" "$fixer" status
 check "interrupted: nothing is left" nothing_left
+
+# ---- what helps is kept ----
+# A disk of 20 MB/s: from the fourth BRANCH on it has four times as much to write, which takes it
+# ten times as long and more as memory takes.
+if ! command -v nbdkit nbdfuse >/dev/null || [ ! -c /dev/fuse ]; then
+	skip "what helps is kept" "no nbdkit, nbdfuse or /dev/fuse"
+	done_testing
+fi
+umount "$mnt"
+disk_by_nbdkit rate 300M rate=160M burstiness=0.1
+mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$loop" && mount "$loop" "$mnt"
+cat >"$work/slow" <<'BRANCH'
+#!/bin/bash
+n=1
+while [ -e "$1/snap-$n" ]; do n=$((n + 1)); done
+mkdir "$1/snap-$n"
+begin=${EPOCHREALTIME/./}
+dd if="$2" of="$1/snap-$n/memory.bin" bs=1M count="$([ $n -le 3 ] && echo 1 || echo 4)" conv=fsync status=none
+us=$((${EPOCHREALTIME/./} - begin))
+printf '{"pause_ms": %d.%03d}\n' $((us / 1000)) $((us % 1000))
+BRANCH
+chmod +x "$work/slow"
+check "what helps ends with 0" timeout 100 "$fixer" auto --apply --dir "$mnt" -n 8 --gap 0s \
+	--pause-from json:.pause_ms --force --scenario test -o "$work/out" --mitigations memfd --cover \
+	--try-all --rounds 1 --between "rm -rf $mnt/snap-*; sync -f $mnt" -- "$work/slow" "$mnt" "$work/a"
+check "and is kept" equals "$(tried)" "before memfd memfd"
+check "before there was a step" equals "$(jq -r .scenarios.test.arms.before.curve "$work/out/summary.json")" stepped
+check "it was shown to be flat" equals "$(jq .scenarios.test.arms.memfd.flattened "$work/out/summary.json")" true
+check "it is in force" says "memfd by a cover for 'memory.bin', guard pid" "$fixer" status
+check "until it is reverted" revert
+check "the files are whole" cmp -n $((4 << 20)) "$work/a" "$mnt/snap-8/memory.bin"
+check "nothing is left" nothing_left
+check "the device can be unmounted" umount "$mnt"
 done_testing
