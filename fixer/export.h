@@ -84,20 +84,25 @@ void export__renamed(int fd, struct export_result *res);
 
 /*
  * Reads `name` back from the device, past what the page cache had of it, and compares it with what
- * was written. -EBADMSG where it differs; -ESTALE where it is gone, or was changed since by
- * somebody; -EUCLEAN where it differs and only its ctime, which is not known, could tell which of
- * these; -ECANCELED, -errno. Not said.
+ * was written. -EBADMSG where it differs, -EIO where the device gives nothing back: nobody has touched
+ * it; -ESTALE where it is gone, or somebody has written to it since; -EUCLEAN where its ctime is
+ * another than ours, or ours is not known, so that it may be either; -ECANCELED; -errno where it could
+ * not be compared. Not said.
  */
 int export__read_back(struct export_worker *w, int dirfd, const char *name,
 		      const struct export_hooks *hooks, struct export_result *res);
 
+/* The same of what is open as `filefd` (O_PATH, a regular file), whatever it is called now. */
+int export__read_back_file(struct export_worker *w, int filefd, const struct export_hooks *hooks,
+			   struct export_result *res);
+
 /*
- * What export__copy() of a process that was killed knew of its copy: from the memory `src`, which is
- * as it was then, and from what was written down. 0, -ECANCELED, -errno. Not said.
+ * The same of a copy by a process that was killed: from the memory `src`, which is as it was then,
+ * and from what was written down. Also -ENODATA where that memory cannot be read.
  */
-int export__recall(struct export_worker *w, int src, const struct seen *seen,
-		   uint64_t file_ctime_ns, const struct export_hooks *hooks,
-		   struct export_result *res);
+int export__compare(struct export_worker *w, int src, int filefd, const struct seen *seen,
+		    uint64_t file_ctime_ns, const struct export_hooks *hooks,
+		    struct export_result *res);
 
 /*
  * Counters that other processes can find: in a memfd of this process, gone with it. Never freed.

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -363,16 +364,17 @@ void export__renamed(int fd, struct export_result *res)
 		res->ctime = st.st_ctim;
 }
 
-/* Whoever writes other bytes may set the old mtime again, but no ctime. */
-static int differs(int fd, const struct export_result *res)
+/*
+ * Whoever writes other bytes may set the old mtime again, but no ctime. A ctime that moved is no proof
+ * of it: a rename, a chmod or another name moves it too. `err`: what an untouched file has.
+ */
+static int differs(int fd, const struct export_result *res, int err)
 {
 	struct stat st;
 
 	if (!is_untouched(fd, res, &st))
 		return -ESTALE;
-	if (!res->ctime.tv_sec)
-		return -EUCLEAN;
-	return is_same_time(&st.st_ctim, &res->ctime) ? -EBADMSG : -ESTALE;
+	return is_same_time(&st.st_ctim, &res->ctime) ? err : -EUCLEAN;
 }
 
 /*
@@ -380,25 +382,56 @@ static int differs(int fd, const struct export_result *res)
  * reads the snapshot next (the following BRANCH copies it) finds it warm. A file that somebody has
  * written to since is his, whatever is in it.
  */
-int export__read_back(struct export_worker *w, int dirfd, const char *name,
-		      const struct export_hooks *hooks, struct export_result *res)
+static int read_back(struct export_worker *w, int fd, const struct export_hooks *hooks,
+		     struct export_result *res)
 {
-	struct copying c = { .w = w, .hooks = hooks, .res = res, .size = res->bytes };
+	struct copying c = { .w = w, .src = fd, .hooks = hooks, .res = res, .size = res->bytes };
 	uint64_t t0 = now_ns();
 	struct stat st;
 	int err;
 
-	c.src = beneath__open(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
-	if (c.src < 0)
-		return c.src == -ENOENT || c.src == -ELOOP ? -ESTALE : c.src;
-	posix_fadvise(c.src, 0, 0, POSIX_FADV_DONTNEED);
-	err = is_untouched(c.src, res, &st) ? walk_data(&c, POOL_SLOT_BYTES, sum_step, true)
-					    : -ESTALE;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	err = is_untouched(fd, res, &st) ? walk_data(&c, POOL_SLOT_BYTES, sum_step, true) : -ESTALE;
 	if (!err && c.crc != res->crc)
-		err = differs(c.src, res);
-	close(c.src);
+		err = -EBADMSG;
+	if (err == -ENODATA) /* so a block device calls a bad medium */
+		err = -EIO;
+	if (err == -EBADMSG || err == -EIO)
+		err = differs(fd, res, err);
 	res->verify_ns = now_ns() - t0;
 	res->read_back = !err;
+	return err;
+}
+
+int export__read_back(struct export_worker *w, int dirfd, const char *name,
+		      const struct export_hooks *hooks, struct export_result *res)
+{
+	int fd = beneath__open(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOATIME, 0), err;
+
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ELOOP ? -ESTALE : fd;
+	err = read_back(w, fd, hooks, res);
+	close(fd);
+	return err;
+}
+
+int export__read_back_file(struct export_worker *w, int filefd, const struct export_hooks *hooks,
+			   struct export_result *res)
+{
+	char proc[40];
+	struct stat st;
+	int fd, err;
+
+	if (fstat(filefd, &st))
+		return -errno;
+	if (!st.st_nlink)
+		return -ESTALE;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", filefd);
+	fd = open(proc, O_RDONLY | O_NONBLOCK | O_NOATIME | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = read_back(w, fd, hooks, res);
+	close(fd);
 	return err;
 }
 
@@ -424,9 +457,8 @@ static struct timespec time_of(int64_t ns)
 	return (struct timespec){ .tv_sec = (ns - rest) / 1000000000, .tv_nsec = rest };
 }
 
-int export__recall(struct export_worker *w, int src, const struct seen *seen,
-		   uint64_t file_ctime_ns, const struct export_hooks *hooks,
-		   struct export_result *res)
+static int recall(struct export_worker *w, int src, const struct seen *seen, uint64_t file_ctime_ns,
+		  const struct export_hooks *hooks, struct export_result *res)
 {
 	struct copying c = { .w = w, .src = src, .hooks = hooks, .res = res };
 	int err;
@@ -438,5 +470,21 @@ int export__recall(struct export_worker *w, int src, const struct seen *seen,
 	res->seen = *seen;
 	err = walk_data(&c, POOL_SLOT_BYTES, recall_step, true);
 	res->crc = c.crc;
-	return err;
+	return err == -EIO ? -ENODATA : err; /* its disk has nothing to do with it */
+}
+
+int export__compare(struct export_worker *w, int src, int filefd, const struct seen *seen,
+		    uint64_t file_ctime_ns, const struct export_hooks *hooks,
+		    struct export_result *res)
+{
+	struct stat file;
+	int err;
+
+	memset(res, 0, sizeof(*res));
+	if (fstat(filefd, &file))
+		return -errno;
+	if (seen__is_his(seen, &file))
+		return -ESTALE;
+	err = recall(w, src, seen, file_ctime_ns, hooks, res);
+	return err ? err : export__read_back_file(w, filefd, hooks, res);
 }

@@ -16,6 +16,7 @@
 #include "export.h"
 #include "guard.h"
 #include "link.h"
+#include "recover.h"
 
 #define NAMES_TRIES 8 /* for an owner who moves names as fast as we look */
 
@@ -44,6 +45,11 @@ static struct export_hooks hooks_of(struct exporter *e)
 
 /* ---- what is written down ---- */
 
+static uint64_t ns_of(const struct timespec *t)
+{
+	return (uint64_t)(t->tv_sec * 1000000000 + t->tv_nsec);
+}
+
 static void record_durable(struct guard *g, const struct held *h, const struct export_result *r)
 {
 	char crc[16];
@@ -57,7 +63,7 @@ static void record_durable(struct guard *g, const struct held *h, const struct e
 		      "data_bytes", (json_int_t)r->data_bytes, "crc32c", crc, "copy_ms",
 		      (double)r->copy_ns / 1e6, "sync_ms", (double)r->sync_ns / 1e6, "way",
 		      way_name(r->way), "read_back", r->read_back, "restarts", h->restarts,
-		      "file_ctime_ns", (json_int_t)r->ctime.tv_sec * 1000000000 + r->ctime.tv_nsec);
+		      "file_ctime_ns", (json_int_t)h->file_ctime_ns);
 	journal__append(&g->journal, REC_FILE, j, 1);
 }
 
@@ -105,6 +111,21 @@ static int follow_file(const struct homing *m)
 	return 0;
 }
 
+/* A human has to tell which copy is the right one, now or behind a revert. */
+static int keep_both(struct homing *m, int why, const char *what)
+{
+	struct guard *g = m->e->g;
+	struct held *h = m->h;
+
+	h->linked = false; /* out of our hands */
+	guard__note(g, "%s/%s %s: its memory is kept at %s", h->dir, h->name, what, h->target);
+	journal__append(&g->journal, REC_FILE,
+			json_pack("{s:I, s:s}", "n", (json_int_t)h->n, "state",
+				  "on disk, and kept in memory"),
+			0);
+	return why;
+}
+
 /*
  * The link again, in the place of what cannot be relied on, whatever that is called now; what others
  * have put under its first name stays. `why` is returned.
@@ -120,6 +141,8 @@ static int take_back(struct homing *m, int why)
 	for (int i = 0; i < NAMES_TRIES && err == -ENOENT; i++) {
 		if (fstat(m->filefd, &st) || !st.st_nlink)
 			return why; /* removed by its owner: the link's other names, if any, decide */
+		if (seen__is_his(&h->seen, &st))
+			return keep_both(m, why, RECOVERED_BOTH_CHANGED);
 		export__tmp_name(tmp, sizeof(tmp), h->name);
 		err = export__relink(h->dirfd, tmp, h->name, h->target, st.st_dev, st.st_ino);
 		if (err == -ENOENT && follow_file(m))
@@ -161,29 +184,86 @@ static int commit(struct homing *m, const char *tmp)
 	if (err)
 		return err;
 	export__renamed(m->filefd, &m->r);
+	h->seen = m->r.seen;
+	h->file_ctime_ns = ns_of(&m->r.ctime);
 	return lease__linger(&e->lease, GUARD_LINGER_NS) ? take_back(m, -ECANCELED) : 0;
 }
 
+/* Of a file that is home: it is durable, and no record may say anything else. */
+static int home_failed(struct guard *g, struct held *h, int err)
+{
+	h->retry_ns = now_ns() + GUARD_RETRY_NS;
+	if (err != h->said_err)
+		guard__note(g,
+			    "%s/%s is on disk, cannot be compared for now (%s) and is kept at %s",
+			    h->dir, h->name, strerror(-err), h->target);
+	h->said_err = err;
+	return err;
+}
+
+/* As it is found behind a reboot: what was synced is there, and that is all that can be said. */
+static int memory_is_gone(struct guard *g, int slot)
+{
+	struct held *h = &g->held[slot];
+	int err = link__give_all(g->dirfd, h->target, h->filefd);
+	const struct held was = *h;
+
+	if (err >= 0)
+		err = held__release(g, slot);
+	if (err)
+		return home_failed(g, h, err);
+	resume__say_never_compared(g, was.n, was.dir, was.name);
+	return 0;
+}
+
 /*
- * The bytes differ, and either its owner has changed the file and given it its old time again, or the
- * disk does not keep what was written: nobody but a human can tell. No record of ours says otherwise
- * than that the file took the place of the link: a revert comes to the same.
+ * Not now. Both copies stay where they are, and no record says otherwise than that one has taken the
+ * place of the link: whoever comes next, if not we, comes to the same.
  */
-static int keep_both(struct homing *m)
+static int stay_home(struct homing *m, int err)
 {
 	struct guard *g = m->e->g;
 	struct held *h = m->h;
 
-	h->linked = false;
-	guard__note(g,
-		    "%s/%s is not what was written to it, and who changed it is not known: that is "
-		    "kept at %s",
-		    h->dir, h->name, h->target);
+	h->home = true;
+	h->filefd = m->filefd;
+	m->filefd = -1;
+	if (!atomic_load(&g->quit))
+		home_failed(g, h, err);
+	return err;
+}
+
+/* What follows from a comparison: only what is known to be so lets either copy go. */
+static int judge(struct homing *m, int err)
+{
+	struct guard *g = m->e->g;
+	struct held *h = m->h;
+
+	switch (err) {
+	case 0:
+	case -ESTALE: /* its owner has written to it: it is his */
+		break;
+	case -ECANCELED:
+		return atomic_load(&g->quit) ? stay_home(m, err) : take_back(m, err);
+	case -EBADMSG:
+	case -EIO:
+		guard__note(g, "%s/%s: the disk does not give back what was written: %s", h->dir,
+			    h->name, strerror(-err));
+		return take_back(m, err);
+	case -EUCLEAN:
+		return keep_both(m, err,
+				 "is not what was written to it, and who changed it is not known");
+	case -ENODATA:
+		return keep_both(m, err, "cannot be compared, its memory cannot be read");
+	default:
+		return stay_home(m, err);
+	}
 	journal__append(&g->journal, REC_FILE,
-			json_pack("{s:I, s:s}", "n", (json_int_t)h->n, "state",
-				  "on disk, differs from memory"),
+			json_pack("{s:I, s:s, s:b, s:b, s:f}", "n", (json_int_t)h->n, "state",
+				  "durable", "settled", 1, "read_back", m->r.read_back, "verify_ms",
+				  (double)m->r.verify_ns / 1e6),
 			0);
-	return -EUCLEAN;
+	return 0;
 }
 
 /*
@@ -192,29 +272,11 @@ static int keep_both(struct homing *m)
  */
 static int compare(struct homing *m, const struct export_hooks *hooks)
 {
-	struct guard *g = m->e->g;
-	struct held *h = m->h;
 	int err = 0;
 
-	if (!g->conf.no_readback && !m->r.read_back)
-		err = export__read_back(m->e->worker, h->dirfd, h->name, hooks, &m->r);
-	if (err == -ECANCELED && atomic_load(&g->quit))
-		return err; /* both copies stay, and the revert that ended us knows what to do */
-	if (err == -ECANCELED)
-		return take_back(m, err);
-	if (err == -EUCLEAN)
-		return keep_both(m);
-	if (err == -EBADMSG || err == -EIO) {
-		guard__note(g, "%s/%s: the disk does not give back what was written: %s", h->dir,
-			    h->name, strerror(-err));
-		return take_back(m, err);
-	}
-	journal__append(&g->journal, REC_FILE,
-			json_pack("{s:I, s:s, s:b, s:b, s:f}", "n", (json_int_t)h->n, "state",
-				  "durable", "settled", 1, "read_back", m->r.read_back, "verify_ms",
-				  (double)m->r.verify_ns / 1e6),
-			0);
-	return 0;
+	if (!m->e->g->conf.no_readback && !m->r.read_back)
+		err = export__read_back_file(m->e->worker, m->filefd, hooks, &m->r);
+	return judge(m, err);
 }
 
 /* When it is tried again, and why it failed; 0 where its owner deleted it, and it was let go. */
@@ -275,7 +337,7 @@ static int finish(struct homing *m, int slot, int err)
 	if (!err &&
 	    held__release(e->g, slot)) /* a writer waits for us: what he writes is not lost */
 		err = take_back(m, -ECANCELED);
-	if (err)
+	if (err && !m->h->home)
 		err = after_failure(e->g, slot, err);
 	if (m->filefd >= 0)
 		close(m->filefd);
@@ -312,15 +374,14 @@ static int compare_again(struct homing *m, int src)
 	struct stat memory, file;
 	int err;
 
-	if (fstat(src, &memory) || fstat(m->filefd, &file) ||
-	    !seen__is_current(&h->seen, &memory, &file))
+	if (fstat(src, &memory) || fstat(m->filefd, &file))
+		return stay_home(m, -errno);
+	if (!file.st_nlink || !seen__is_current(&h->seen, &memory, &file))
 		return take_back(m, -ECANCELED);
-	if (!is_there(h, &file) && follow_file(m))
-		return take_back(m, -ECANCELED);
-	err = export__recall(m->e->worker, src, &h->seen, h->file_ctime_ns, &hooks, &m->r);
-	if (err)
-		return atomic_load(&m->e->g->quit) ? err : take_back(m, err);
-	err = compare(m, &hooks);
+	if (!is_there(h, &file))
+		follow_file(m); /* moved out of our tree it is compared all the same */
+	err = judge(m, export__compare(m->e->worker, src, m->filefd, &h->seen, h->file_ctime_ns,
+				       &hooks, &m->r));
 	if (!err && link__give_all(m->e->g->dirfd, h->target, m->filefd) < 0)
 		err = take_back(m, -ECANCELED);
 	return err;
@@ -331,10 +392,18 @@ static int compare_home(struct exporter *e, int slot, int src)
 {
 	struct held *h = &e->g->held[slot];
 	struct homing m = { .e = e, .h = h, .filefd = h->filefd };
-	bool alone = !lease__take(&e->lease, src) && lease__commit(&e->lease);
+	int err = lease__take(&e->lease, src);
 
+	if (!err && !lease__commit(&e->lease))
+		err = -EAGAIN;
 	h->home = false; /* from here on it is as one that we have just renamed */
-	return finish(&m, slot, alone ? compare_again(&m, src) : take_back(&m, -ECANCELED));
+	h->filefd = -1;
+	if (!err)
+		err = compare_again(&m, src);
+	else
+		err = err == -EAGAIN || err == -EBUSY ? take_back(&m, -ECANCELED)
+						      : stay_home(&m, err);
+	return finish(&m, slot, err);
 }
 
 /* 0: the slot was let go; else it stays, to be tried again. */
@@ -350,10 +419,12 @@ static int export_one(struct exporter *e, int slot)
 		return held__deleted(g, slot);
 	held__memory_path(h, path, sizeof(path));
 	src = beneath__open(g->tmpfd, path, O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
+	if (src == -ENOENT)
+		return h->home ? memory_is_gone(g, slot) : after_failure(g, slot, -ENODATA);
 	if (src < 0)
-		return after_failure(g, slot, src == -ENOENT ? -ENODATA : src);
+		return h->home ? home_failed(g, h, src) : after_failure(g, slot, src);
 	if (fstat(src, &st) || !S_ISREG(st.st_mode) || st.st_nlink != 1)
-		err = after_failure(g, slot, -EPERM);
+		err = h->home ? home_failed(g, h, -EPERM) : after_failure(g, slot, -EPERM);
 	else
 		err = h->home ? compare_home(e, slot, src) : export_leased(e, slot, src);
 	close(src);

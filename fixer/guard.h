@@ -104,13 +104,14 @@ struct held {
 	bool linked; /* the link stands: before that the slot is the planter's */
 	bool gone;   /* its link was removed; it stays as long as somebody writes to it */
 	/*
-	 * A guard before us was killed when this file had taken the place of its link, and was not
-	 * compared yet: what it is, and what was written down of it.
+	 * It has taken the place of its link and was not compared yet, as by a guard before us that was
+	 * killed, or because that failed for now: what it is, and what was written down of it.
 	 */
 	bool home;
-	int filefd; /* O_PATH */
+	int filefd; /* O_PATH; -1 = not home */
 	struct seen seen;
 	uint64_t file_ctime_ns; /* 0 = not known */
+	int said_err;		/* why it could not be compared, as it was said last */
 	bool taken;		/* somebody has it in hand, see held__take() */
 };
 
@@ -507,6 +508,8 @@ void held__look(struct guard *g);
 int resume__conf(struct fix_conf *conf, const struct state *s);
 /* Reads g->journal and takes over every memory file that is not durable; reports what is lost. */
 int resume__held(struct guard *g);
+/* The end of a file that is durable, and whose memory went before anybody compared it. */
+void resume__say_never_compared(struct guard *g, uint32_t n, const char *dir, const char *name);
 
 /* ---- reserve.c ---- */
 

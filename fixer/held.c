@@ -130,6 +130,8 @@ int held__release(struct guard *g, int slot)
 		close(h->dirfd);
 	if (h->linkfd >= 0)
 		close(h->linkfd);
+	if (h->filefd >= 0)
+		close(h->filefd);
 	h->n = 0;
 	h->taken = false;
 	pthread_mutex_unlock(&g->lock);

@@ -15,6 +15,11 @@ int lease__try(int fd)
 	return 0;
 }
 
+bool lease__is_lost(void *fd)
+{
+	return fcntl(*(int *)fd, F_GETLEASE) != F_RDLCK;
+}
+
 void lease__init(struct lease *l)
 {
 	*l = (struct lease){ .fd = -1 };

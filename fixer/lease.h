@@ -28,6 +28,8 @@ struct lease {
  * with the descriptor. 0, -EAGAIN where somebody has the file open for writing, -errno.
  */
 int lease__try(int fd);
+/* Whether such a one is not there any more: *(int *)fd. For the hooks of an export. */
+bool lease__is_lost(void *fd);
 
 void lease__init(struct lease *l);
 /* On `fd`, opened for reading only. 0, -EAGAIN where a writer has the file, -errno. */

@@ -242,7 +242,7 @@ static enum home put_back(int dirfd, const char *name, const char *tmp,
 
 /*
  * The rename was done. A writer that had followed the link before it may have gone on in memory
- * while nobody watched: then its bytes are the later ones.
+ * while nobody watched: then its bytes are the later ones, unless the file was changed too.
  */
 static enum home settle_renamed(int dirfd, const char *name, const char *target,
 				const struct home_step *step, const struct stat *file, int memory)
@@ -262,6 +262,11 @@ static enum home settle_renamed(int dirfd, const char *name, const char *target,
 		if (swapped)
 			unlinkat(dirfd, tmp, 0);
 		return export__sync_dir(dirfd) ? HOME_FAILED : HOME_DURABLE;
+	}
+	if (seen__is_his(&step->seen, file)) {
+		if (swapped)
+			unlinkat(dirfd, tmp, 0);
+		return HOME_BOTH;
 	}
 	if (swapped)
 		err = export__replace(dirfd, tmp, name, &old);

@@ -64,8 +64,9 @@ int link__give_all(int rootfd, const char *target, int filefd);
 enum home {
 	HOME_LINKED,  /* the link stands: to be exported, from the beginning */
 	HOME_DURABLE, /* the file is there, whole, and nothing was written to memory since */
-	HOME_GONE,    /* neither: moved, removed, or another's file */
-	HOME_FAILED,  /* the directory cannot be synced: nothing may be said yet */
+	HOME_BOTH, /* the file is there and its owner has changed it, and its memory is newer too */
+	HOME_GONE, /* neither: moved, removed, or another's file */
+	HOME_FAILED, /* the directory cannot be synced: nothing may be said yet */
 };
 
 /* What was about to be done when it was last written down. */
@@ -77,8 +78,9 @@ struct home_step {
 
 /*
  * Brings (dirfd, name) into one of these states. `memory`: the memory copy, by O_RDONLY: what was
- * written to it behind the rename, or is about to be, is not lost, the link comes back for it. Where
- * it is durable nobody writes to it until that descriptor is closed.
+ * written to it behind the rename, or is about to be, is not lost, the link comes back for it, unless its
+ * owner has changed the file too. Where it is durable nobody writes to it until that descriptor is
+ * closed.
  */
 enum home home__settle(int dirfd, const char *name, const char *target,
 		       const struct home_step *step, int memory);

@@ -42,8 +42,9 @@ static int reserve(struct guard *g, uint32_t *n, const char **why)
 	if (slot >= 0) {
 		*n = ++g->next_n;
 		g->used_bytes += want;
-		g->held[slot] =
-			(struct held){ .n = *n, .dirfd = -1, .linkfd = -1, .reserved_bytes = want };
+		g->held[slot] = (struct held){
+			.n = *n, .dirfd = -1, .linkfd = -1, .filefd = -1, .reserved_bytes = want
+		};
 	}
 	pthread_mutex_unlock(&g->lock);
 	return slot;

@@ -15,14 +15,14 @@
 #include "link.h"
 #include "name_text.h"
 
-static const char *text_of(json_t *file, const char *key)
+const char *record__text(json_t *file, const char *key)
 {
 	const char *text = json_string_value(json_object_get(file, key));
 
 	return text ? text : "";
 }
 
-static json_int_t int_of(json_t *file, const char *key)
+json_int_t record__int(json_t *file, const char *key)
 {
 	return json_integer_value(json_object_get(file, key));
 }
@@ -34,7 +34,7 @@ static bool is_final(json_t *file)
 					      RECOVERED_NEVER_COMPARED };
 
 	for (size_t i = 0; i < sizeof(finals) / sizeof(finals[0]); i++)
-		if (!strcmp(text_of(file, "state"), finals[i]))
+		if (!strcmp(record__text(file, "state"), finals[i]))
 			return true;
 	return false;
 }
@@ -42,7 +42,7 @@ static bool is_final(json_t *file)
 /* The snapshot directory, wherever it was moved to; -ESTALE where it was deleted. */
 static int open_snapshot(json_t *file, int rootfd, const struct recovered *r)
 {
-	const char *handle = text_of(file, "handle");
+	const char *handle = record__text(file, "handle");
 	struct stat st;
 	int fd;
 
@@ -58,14 +58,25 @@ static int open_snapshot(json_t *file, int rootfd, const struct recovered *r)
 	return fd;
 }
 
+/* Earlier versions did not write that down: there the last record says whether it was read back. */
+static bool is_settled(json_t *file)
+{
+	json_t *settled = json_object_get(file, "settled");
+
+	if (settled)
+		return json_is_true(settled);
+	return json_is_true(json_object_get(file, "read_back")) &&
+	       !strcmp(record__text(file, "state"), "durable");
+}
+
 static int fill(json_t *file, const char *tmp_dir, struct recovered *r)
 {
 	json_t *planted = json_object_get(file, "planted_name"),
 	       *name = json_object_get(file, "name");
 	int err;
 
-	*r = (struct recovered){ .dirfd = -1, .linkfd = -1, .memory = -1 };
-	r->n = (uint32_t)int_of(file, "n");
+	*r = (struct recovered){ .dirfd = -1, .linkfd = -1, .memory = -1, .filefd = -1 };
+	r->n = (uint32_t)record__int(file, "n");
 	name_text__from_json(json_object_get(file, "dir"), r->dir, sizeof(r->dir));
 	err = name_text__from_json(name, r->name, sizeof(r->name));
 	if (!err) /* an earlier version, which followed no renames, had one name */
@@ -75,9 +86,10 @@ static int fill(json_t *file, const char *tmp_dir, struct recovered *r)
 	if (err || !r->n || !name_is_one(r->name) || !name_ok(r->memory_name))
 		return -EBADMSG;
 	snprintf(r->target, sizeof(r->target), "%s/%u/%s", tmp_dir, r->n, r->memory_name);
-	r->settled = json_is_true(json_object_get(file, "settled"));
+	r->settled = is_settled(file);
+	r->commit_ino = (uint64_t)record__int(file, "commit_ino");
 	seen__from_json(&r->seen, file);
-	r->file_ctime_ns = (uint64_t)int_of(file, "file_ctime_ns");
+	r->file_ctime_ns = (uint64_t)record__int(file, "file_ctime_ns");
 	return 0;
 }
 
@@ -100,7 +112,7 @@ static int open_memory(struct recovered *r, int tmpfd)
  */
 static int look_elsewhere(json_t *file, int rootfd, struct recovered *r)
 {
-	const char *handle = text_of(file, "link_handle");
+	const char *handle = record__text(file, "link_handle");
 	int linkfd = *handle && rootfd >= 0 ? handle__open(rootfd, handle, O_NOFOLLOW) : -ESTALE;
 	bool stands = linkfd >= 0 && link__names(linkfd);
 	int dirfd = rootfd < 0
@@ -123,12 +135,13 @@ static int look_elsewhere(json_t *file, int rootfd, struct recovered *r)
 
 int recovered__give_names(const struct recovered *r, int rootfd)
 {
-	int fd = link__open(r->dirfd, r->name), cnt;
+	int fd = r->filefd < 0 ? link__open(r->dirfd, r->name) : r->filefd, cnt;
 
 	if (fd < 0)
 		return fd;
 	cnt = link__give_all(rootfd, r->target, fd);
-	close(fd);
+	if (fd != r->filefd)
+		close(fd);
 	return cnt < 0 ? cnt : 0;
 }
 
@@ -140,18 +153,18 @@ bool recovered__never_compared(const struct recovered *r)
 
 static enum home settle(json_t *file, struct recovered *r)
 {
-	struct home_step step = { .committed_ino = (uint64_t)int_of(file, "commit_ino"),
-				  .seen = r->seen };
+	struct home_step step = { .committed_ino = r->commit_ino, .seen = r->seen };
 
-	if (!strcmp(text_of(file, "state"), "planted"))
-		step.over_ino = (uint64_t)int_of(file, "over_ino");
+	if (!strcmp(record__text(file, "state"), "planted"))
+		step.over_ino = (uint64_t)record__int(file, "over_ino");
 	return home__settle(r->dirfd, r->name, r->target, &step, r->memory);
 }
 
 /* Whether somebody can have written to what is not there any more. */
 static bool had_writer(json_t *file)
 {
-	return int_of(file, "resumed_ns") || json_is_true(json_object_get(file, "made_by_writer"));
+	return record__int(file, "resumed_ns") ||
+	       json_is_true(json_object_get(file, "made_by_writer"));
 }
 
 /*
@@ -161,8 +174,8 @@ static bool had_writer(json_t *file)
 static bool follow_file(json_t *file, int rootfd, struct recovered *r)
 {
 	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
-	int fd = int_of(file, "commit_ino")
-			 ? handle__open(rootfd, text_of(file, "commit_handle"), O_NOFOLLOW)
+	int fd = r->commit_ino
+			 ? handle__open(rootfd, record__text(file, "commit_handle"), O_NOFOLLOW)
 			 : -ESTALE;
 	int dirfd;
 
@@ -180,6 +193,19 @@ static bool follow_file(json_t *file, int rootfd, struct recovered *r)
 	return true;
 }
 
+/* Whatever happens to its name from here on: what is compared, and replaced, is this one. */
+static int open_file(struct recovered *r)
+{
+	struct stat st;
+
+	r->filefd = link__open(r->dirfd, r->name);
+	if (r->filefd < 0)
+		return r->filefd == -ENOENT ? -EAGAIN : r->filefd;
+	if (fstat(r->filefd, &st))
+		return -errno;
+	return S_ISREG(st.st_mode) && st.st_ino == r->commit_ino ? 0 : -EAGAIN;
+}
+
 static int look(json_t *file, int rootfd, struct recovered *r)
 {
 	enum home home = HOME_GONE;
@@ -195,8 +221,10 @@ static int look(json_t *file, int rootfd, struct recovered *r)
 		return -EIO;
 	if (home == HOME_GONE)
 		return look_elsewhere(file, rootfd, r);
-	r->state = home == HOME_DURABLE ? RECOVERED_DURABLE : RECOVERED_LINKED;
-	return 0;
+	r->state = home == HOME_DURABLE ? RECOVERED_DURABLE
+		   : home == HOME_BOTH	? RECOVERED_BOTH
+					: RECOVERED_LINKED;
+	return home == HOME_DURABLE && r->memory >= 0 ? open_file(r) : 0;
 }
 
 int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, struct recovered *r)
@@ -211,7 +239,7 @@ int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, stru
 		return 0;
 	}
 	err = open_memory(r, tmpfd);
-	if (err || (r->memory < 0 && !strcmp(text_of(file, "state"), "durable")))
+	if (err || (r->memory < 0 && !strcmp(record__text(file, "state"), "durable")))
 		return err;
 	err = look(file, rootfd, r);
 	if (err) {
@@ -230,6 +258,7 @@ void recovered__close(struct recovered *r)
 	fd__close(&r->dirfd);
 	fd__close(&r->linkfd);
 	fd__close(&r->memory);
+	fd__close(&r->filefd);
 }
 
 static void sweep_dir(int tmpfd, const char *name)

@@ -15,8 +15,9 @@ enum recovered_state {
 	RECOVERED_DURABLE, /* on disk and synced; its exporter died before it was settled */
 	RECOVERED_DONE,	   /* said to be durable before, or to be gone */
 	RECOVERED_REMOVED, /* its owner removed the link: its memory may go when nobody writes to it */
-	RECOVERED_AWAY,	   /* in memory, its link is outside the directory: nobody may touch it */
-	RECOVERED_LOST,	   /* was written, never durable, and its memory is gone */
+	RECOVERED_BOTH, /* on disk, and changed by its owner; its memory is newer, or written to */
+	RECOVERED_AWAY, /* in memory, its link is outside the directory: nobody may touch it */
+	RECOVERED_LOST, /* was written, never durable, and its memory is gone */
 	RECOVERED_NOTHING, /* the same, but nobody is known to have written to it */
 };
 
@@ -30,15 +31,22 @@ struct recovered {
 	int linkfd; /* O_PATH of the link; -1 */
 	int memory; /* O_RDONLY; -1 */
 	/* of a file that took the place of its link */
-	bool settled; /* compared with its memory, as far as that was asked for */
+	int filefd;	     /* O_PATH, where it is durable and its memory is there; -1 */
+	uint64_t commit_ino; /* 0 = none */
+	bool settled;	     /* compared with its memory, as far as that was asked for */
 	struct seen seen;
 	uint64_t file_ctime_ns; /* 0 = not known */
 };
 
+/* Of the fields of its records: "" and 0 where it has none. */
+const char *record__text(json_t *file, const char *key);
+json_int_t record__int(json_t *file, const char *key);
+
 /*
  * `file`: the fields of its records; rootfd: the guarded directory, tmpfd: where the memory files
  * are (-1 = gone), tmp_dir: its path. Undoes half an export. 0, and recovered__close() is due;
- * -EBADMSG where the record makes no sense, -errno. Not said.
+ * -EBADMSG where the record makes no sense, -EAGAIN where what is there changed meanwhile, -errno. Not
+ * said.
  */
 int recover__file(json_t *file, int rootfd, int tmpfd, const char *tmp_dir, struct recovered *r);
 void recovered__close(struct recovered *r);
@@ -49,6 +57,8 @@ int recovered__give_names(const struct recovered *r, int rootfd);
 /* Whether nobody can compare it any more, and nobody has. */
 bool recovered__never_compared(const struct recovered *r);
 #define RECOVERED_NEVER_COMPARED "on disk, not compared" /* its state from then on */
+
+#define RECOVERED_BOTH_CHANGED	 "was changed by its owner, and in memory too"
 
 /* Removes what a guard had made below tmpfd and not written down yet: nobody has been told of it. */
 void recover__sweep(json_t *files, int tmpfd);

@@ -11,6 +11,7 @@
 
 #include "../user/clock.h"
 #include "../user/log.h"
+#include "beneath.h"
 #include "guard.h"
 #include "link.h"
 #include "recover.h"
@@ -31,10 +32,41 @@ int resume__conf(struct fix_conf *conf, const struct state *s)
 	return 0;
 }
 
-static void record_end(struct guard *g, const struct recovered *r, const char *state)
+static void record_end(struct guard *g, uint32_t n, const char *state)
 {
 	journal__append(&g->journal, REC_FILE,
-			json_pack("{s:I, s:s}", "n", (json_int_t)r->n, "state", state), 0);
+			json_pack("{s:I, s:s}", "n", (json_int_t)n, "state", state), 0);
+}
+
+/* What is home, and could not be compared by this guard, stays as the one before has left it. */
+static void say_not_now(struct guard *g, const char *dir, const char *name, const char *target)
+{
+	guard__note(g,
+		    "%s/%s is on disk and not compared, too many files wait: it is kept at %s too, "
+		    "for the next guard or a revert",
+		    dir, name, target);
+}
+
+/* Nobody works on them yet: what is home gives its slot to what is in memory only. */
+static struct held *find_slot(struct guard *g, bool in_memory)
+{
+	struct held *home = NULL;
+
+	for (int i = 0; i < GUARD_HELD_MAX; i++) {
+		if (!g->held[i].n)
+			return &g->held[i];
+		if (g->held[i].home)
+			home = &g->held[i];
+	}
+	if (!in_memory || !home)
+		return NULL;
+	say_not_now(g, home->dir, home->name, home->target);
+	g->used_bytes -= home->reserved_bytes;
+	fd__close(&home->dirfd);
+	fd__close(&home->linkfd);
+	fd__close(&home->filefd);
+	home->n = 0;
+	return home;
 }
 
 /*
@@ -45,15 +77,13 @@ static int take_over(struct guard *g, json_t *file, struct recovered *r, struct 
 {
 	bool his = json_is_true(json_object_get(file, "made_by_writer"));
 	struct stat st;
-	struct held *h = NULL;
+	struct held *h = find_slot(g, r->state != RECOVERED_DURABLE);
 
-	for (int i = 0; !h && i < GUARD_HELD_MAX; i++)
-		if (!g->held[i].n)
-			h = &g->held[i];
 	if (!h)
-		return log_err(-ENOSPC, "too many files wait for their export in %s",
-			       g->conf.tmp_dir);
-	*h = (struct held){ .n = r->n, .dirfd = r->dirfd, .linkfd = r->linkfd, .linked = true };
+		return -ENOSPC;
+	*h = (struct held){
+		.n = r->n, .dirfd = r->dirfd, .linkfd = r->linkfd, .filefd = -1, .linked = true
+	};
 	h->gone = r->state != RECOVERED_LINKED && r->state != RECOVERED_DURABLE;
 	memcpy(h->name, r->name, sizeof(h->name));
 	memcpy(h->dir, r->dir, sizeof(h->dir));
@@ -77,18 +107,18 @@ static bool never_compared(const struct guard *g, const struct recovered *r)
 /* What is home waits in a slot too, until it is compared. */
 static int take_home(struct guard *g, json_t *file, struct recovered *r)
 {
-	int fd = link__open(r->dirfd, r->name), err;
 	struct held *h;
+	int err = take_over(g, file, r, &h);
 
-	if (fd < 0)
-		return fd == -ENOENT ? -EAGAIN : fd; /* its owner was faster: look again */
-	err = take_over(g, file, r, &h);
-	if (err) {
-		close(fd);
-		return err;
+	if (err == -ENOSPC) {
+		say_not_now(g, r->dir, r->name, r->target);
+		return 0;
 	}
+	if (err)
+		return err;
 	h->home = true;
-	h->filefd = fd;
+	h->filefd = r->filefd;
+	r->filefd = -1;
 	h->seen = r->seen;
 	h->file_ctime_ns = r->file_ctime_ns;
 	h->closed_ns = now_ns();
@@ -106,7 +136,7 @@ static int settle_durable(struct guard *g, json_t *file, struct recovered *r)
 	if (!err)
 		err = held__drop_memory(g->tmpfd, r->n, r->memory_name);
 	if (!err && !never_compared(g, r))
-		record_end(g, r, "durable");
+		record_end(g, r->n, "durable");
 	return err;
 }
 
@@ -119,7 +149,7 @@ static int let_go(struct guard *g, json_t *file, struct recovered *r)
 	if (err == -EAGAIN)
 		return take_over(g, file, r, &h);
 	if (!err && r->state == RECOVERED_REMOVED)
-		record_end(g, r, "deleted by its owner");
+		record_end(g, r->n, "deleted by its owner");
 	return err;
 }
 
@@ -137,11 +167,15 @@ static int settle(struct guard *g, json_t *file, struct recovered *r)
 			    r->name,
 			    r->state == RECOVERED_LOST ? "" : " (if anything had been written)");
 		link__remove(r->dirfd, r->name, r->target);
-		record_end(g, r, "lost");
+		record_end(g, r->n, "lost");
 		break;
 	case RECOVERED_AWAY:
 		guard__note(g, "%s/%s: its link was moved out of %s; %s is kept", r->dir, r->name,
 			    g->conf.dir, r->target);
+		break;
+	case RECOVERED_BOTH:
+		guard__note(g, "%s/%s " RECOVERED_BOTH_CHANGED ": its memory is kept at %s", r->dir,
+			    r->name, r->target);
 		break;
 	case RECOVERED_DURABLE:
 		err = settle_durable(g, file, r);
@@ -155,11 +189,10 @@ static int settle(struct guard *g, json_t *file, struct recovered *r)
 }
 
 /* What was synced is as durable as a sync makes it, and that is all that can be said. */
-static void say_never_compared(struct guard *g, const struct recovered *r)
+void resume__say_never_compared(struct guard *g, uint32_t n, const char *dir, const char *name)
 {
-	guard__note(g, "%s/%s was synced and never compared, and its memory is gone", r->dir,
-		    r->name);
-	record_end(g, r, RECOVERED_NEVER_COMPARED);
+	guard__note(g, "%s/%s was synced and never compared, and its memory is gone", dir, name);
+	record_end(g, n, RECOVERED_NEVER_COMPARED);
 }
 
 static int resume_one(struct guard *g, json_t *file)
@@ -170,6 +203,8 @@ static int resume_one(struct guard *g, json_t *file)
 
 	do {
 		err = recover__file(file, g->dirfd, g->tmpfd, g->conf.tmp_dir, &r);
+		if (err == -EAGAIN)
+			continue;
 		if (err)
 			return err == -EBADMSG
 				       ? 0
@@ -181,9 +216,11 @@ static int resume_one(struct guard *g, json_t *file)
 			watch__mark_memory_dir(g, g->tmpfd, sub);
 		err = settle(g, file, &r);
 		if (!err && never_compared(g, &r))
-			say_never_compared(g, &r);
+			resume__say_never_compared(g, r.n, r.dir, r.name);
 		recovered__close(&r);
-	} while (err == -EAGAIN); /* a writer came to what was durable: it is not any more */
+	} while (err == -EAGAIN); /* its owner was faster, or a writer came to what was durable */
+	if (err == -ENOSPC)
+		return log_err(err, "too many files wait for their export in %s", g->conf.tmp_dir);
 	return err ? log_err(err, "cannot take over %s/%s", r.dir, r.name) : 0;
 }
 

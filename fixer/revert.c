@@ -25,6 +25,7 @@
 #include "name_text.h"
 #include "prealloc.h"
 #include "recover.h"
+#include "revert_compare.h"
 #include "verbs.h"
 
 #define LOCK_TRIES	  250 /* 20 ms each */
@@ -66,18 +67,6 @@ static int stop_guard(const struct state *s)
 	return err ? log_err(err, "cannot stop the guard, pid %d", s->pid) : 0;
 }
 
-static json_int_t int_of(json_t *file, const char *key)
-{
-	return json_integer_value(json_object_get(file, key));
-}
-
-static const char *text_of(json_t *file, const char *key)
-{
-	const char *text = json_string_value(json_object_get(file, key));
-
-	return text ? text : "";
-}
-
 /* Nobody else is left to see a lease break: waits until the last writer has closed. */
 static int lease_when_closed(int fd, const char *what, uint64_t deadline_ns)
 {
@@ -99,39 +88,6 @@ static int lease_when_closed(int fd, const char *what, uint64_t deadline_ns)
 	return 0;
 }
 
-static bool lease_broken(void *arg)
-{
-	return fcntl(*(int *)arg, F_GETLEASE) != F_RDLCK;
-}
-
-/* The link again, for a writer who had followed it before: elsewhere where the file was moved to. */
-static int take_back(const struct reverting *r, struct recovered *f, int filefd)
-{
-	char tmp[NAME_MAX + 32];
-	struct stat st;
-	int err, dirfd;
-
-	do {
-		if (fstat(filefd, &st) || !st.st_nlink)
-			return -EAGAIN; /* removed by its owner: the next look tells */
-		export__tmp_name(tmp, sizeof(tmp), f->name);
-		err = export__relink(f->dirfd, tmp, f->name, f->target, st.st_dev, st.st_ino);
-		if (err && err != -ENOENT)
-			return err;
-		if (!err)
-			break;
-		dirfd = link__where(r->dirfd, filefd, f->dir, f->name);
-		if (dirfd < 0)
-			return dirfd;
-		close(f->dirfd);
-		f->dirfd = dirfd;
-	} while (now_ns() < r->deadline_ns);
-	if (f->linkfd >= 0)
-		close(f->linkfd);
-	f->linkfd = link__open(f->dirfd, f->name); /* it is another link than before */
-	return err ? err : -ECANCELED;
-}
-
 /* Behind the copy; the journal first, so that a revert that is killed is understood by the next. */
 static int commit(struct reverting *r, struct recovered *f, const char *tmp,
 		  const struct seen *seen)
@@ -139,14 +95,15 @@ static int commit(struct reverting *r, struct recovered *f, const char *tmp,
 	int fd = held__announce_commit(&r->journal, f->n, f->dirfd, tmp, seen, true);
 	int err = fd < 0 ? fd : 0;
 
-	if (!err && lease_broken(&f->memory))
+	if (!err && lease__is_lost(&f->memory))
 		err = -ECANCELED;
 	if (err)
 		unlinkat(f->dirfd, tmp, 0);
 	else
 		err = export__commit(f->dirfd, tmp, f->name, f->target);
-	if (!err && lease_broken(&f->memory))
-		err = take_back(r, f, fd);
+	f->seen = *seen;
+	if (!err && lease__is_lost(&f->memory))
+		err = recovered__take_back(f, r->dirfd, fd, r->deadline_ns);
 	if (!err && f->linkfd >= 0 && link__names(f->linkfd))
 		err = link__give_all(r->dirfd, f->target, fd);
 	if (fd >= 0)
@@ -156,7 +113,7 @@ static int commit(struct reverting *r, struct recovered *f, const char *tmp,
 
 static int copy_and_commit(struct reverting *r, struct recovered *f)
 {
-	struct export_hooks hooks = { .cancelled = lease_broken, .arg = &f->memory };
+	struct export_hooks hooks = { .cancelled = lease__is_lost, .arg = &f->memory };
 	char tmp[NAME_MAX + 32];
 	struct export_result res;
 	int err;
@@ -203,7 +160,7 @@ static bool was_never_written(const struct recovered *f, json_t *file)
 {
 	struct stat st;
 
-	return !int_of(file, "resumed_ns") &&
+	return !record__int(file, "resumed_ns") &&
 	       !json_is_true(json_object_get(file, "made_by_writer")) && !fstat(f->memory, &st) &&
 	       !st.st_size && !lease__try(f->memory);
 }
@@ -231,44 +188,15 @@ static int bring_home(struct reverting *r, json_t *file, struct recovered *f)
 		   : 0;
 }
 
-/* As its exporter would have done: what the disk does not give back is made again from memory. */
-static int compare(struct reverting *r, struct recovered *f)
-{
-	struct export_hooks hooks = { .cancelled = lease_broken, .arg = &f->memory };
-	struct export_result res;
-	int err = start_exporter(r), fd;
-
-	if (err)
-		return err;
-	err = export__recall(r->exporter, f->memory, &f->seen, f->file_ctime_ns, &hooks, &res);
-	if (!err)
-		err = export__read_back(r->exporter, f->dirfd, f->name, &hooks, &res);
-	if (!err || err == -ESTALE)
-		return 0; /* what its owner has changed since is his */
-	if (err == -EUCLEAN)
-		return log_err(
-			err,
-			"%s/%s is not what was written to it, and who changed it is not "
-			"known; that is kept at %s: copy it to where it belongs or remove it, "
-			"and repeat the revert",
-			f->dir, f->name, f->target);
-	if (err != -ECANCELED)
-		log_warn("%s/%s: the disk does not give back what was written: %s", f->dir, f->name,
-			 strerror(-err));
-	fd = link__open(f->dirfd, f->name);
-	if (fd < 0)
-		return -EAGAIN;
-	err = take_back(r, f, fd);
-	close(fd);
-	return err == -ECANCELED ? -EAGAIN : err;
-}
-
 static int settle_durable(struct reverting *r, struct recovered *f)
 {
 	int err = 0;
 
-	if (f->memory >= 0 && !f->settled && !r->s->conf.no_readback)
-		err = compare(r, f);
+	if (f->memory >= 0 && !f->settled && !r->s->conf.no_readback) {
+		err = start_exporter(r);
+		if (!err)
+			err = revert_compare__file(r->exporter, r->dirfd, f, r->deadline_ns);
+	}
 	if (err)
 		return err;
 	err = recovered__give_names(f, r->dirfd);
@@ -297,6 +225,8 @@ static int revert_recovered(struct reverting *r, json_t *file, struct recovered 
 			"the link %s/%s was moved out of %s; its bytes stay at %s: copy them "
 			"to where they belong, remove that file and repeat the revert",
 			f->dir, f->name, r->s->conf.dir, f->target);
+	case RECOVERED_BOTH:
+		return revert_compare__keep_both(f, -EUCLEAN, RECOVERED_BOTH_CHANGED);
 	case RECOVERED_DURABLE:
 		return settle_durable(r, f);
 	case RECOVERED_REMOVED:
@@ -311,6 +241,8 @@ static int revert_once(struct reverting *r, json_t *file, struct recovered *f)
 {
 	int err = recover__file(file, r->dirfd, r->tmpfd, r->s->conf.tmp_dir, f);
 
+	if (err == -EAGAIN)
+		return err;
 	if (err) /* a record that makes no sense speaks of nothing */
 		return err == -EBADMSG ? 0 : log_err(err, "cannot open %s/%s", f->dir, f->name);
 	if (recovered__never_compared(f) && !r->s->conf.no_readback)
@@ -344,7 +276,7 @@ static void revert_memory(struct reverting *r, json_t *file)
 
 static int open_spare_dir(struct reverting *r, json_t *file)
 {
-	const char *handle = text_of(file, "handle");
+	const char *handle = record__text(file, "handle");
 	char dir[NAME_MAX + 1];
 
 	if (r->dirfd < 0)
@@ -362,17 +294,17 @@ static void revert_spare(struct reverting *r, json_t *file)
 	int dirfd, fd;
 
 	name_text__from_json(json_object_get(file, "name"), name, sizeof(name));
-	if (strcmp(text_of(file, "state"), "planted") != 0 || !name_ok(name))
+	if (strcmp(record__text(file, "state"), "planted") != 0 || !name_ok(name))
 		return;
 	dirfd = open_spare_dir(r, file);
 	if (dirfd < 0)
 		return;
 	fd = beneath__open(dirfd, name, O_RDONLY | O_NONBLOCK, 0);
 	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
-	    (json_int_t)st.st_ino == int_of(file, "ino") && lseek(fd, 0, SEEK_DATA) < 0 &&
+	    (json_int_t)st.st_ino == record__int(file, "ino") && lseek(fd, 0, SEEK_DATA) < 0 &&
 	    errno == ENXIO && !fcntl(fd, F_SETLEASE, F_RDLCK)) {
 		if (unlinkat(dirfd, name, 0) && errno != ENOENT) {
-			log_err(-errno, "%s/%s, a spare, is still there", text_of(file, "dir"),
+			log_err(-errno, "%s/%s, a spare, is still there", record__text(file, "dir"),
 				name);
 			r->failed += 1 << 16;
 		}
@@ -415,7 +347,7 @@ static int check_places(const struct reverting *r)
 		char path[NAME_MAX + 32], name[NAME_MAX + 1];
 
 		name_text__from_json(json_object_get(file, "planted_name"), name, sizeof(name));
-		snprintf(path, sizeof(path), "%u/%s", (uint32_t)int_of(file, "n"), name);
+		snprintf(path, sizeof(path), "%u/%s", (uint32_t)record__int(file, "n"), name);
 		if (!faccessat(r->tmpfd, path, F_OK, AT_SYMLINK_NOFOLLOW))
 			return log_err(-ENODEV,
 				       "%s is not mounted, and %s holds what belongs there; mount "

@@ -22,6 +22,12 @@ bool seen__is_current(const struct seen *s, const struct stat *memory, const str
 	       ns_of(&file->st_ctim) > ns_of(&memory->st_ctim);
 }
 
+bool seen__is_his(const struct seen *s, const struct stat *file)
+{
+	return s->memory_ctime_ns && (s->file_mtime_ns != ns_of(&file->st_mtim) ||
+				      s->memory_bytes != (uint64_t)file->st_size);
+}
+
 void seen__to_json(const struct seen *s, json_t *file)
 {
 	if (!file)

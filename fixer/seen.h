@@ -22,6 +22,9 @@ void seen__take(struct seen *s, const struct stat *memory, const struct stat *fi
 /* Whether nothing needs to be copied again: the memory is as it was, or its owner changed the file later. */
 bool seen__is_current(const struct seen *s, const struct stat *memory, const struct stat *file);
 
+/* Whether its owner has written to the file since, or another stands in its place; not where nothing is known. */
+bool seen__is_his(const struct seen *s, const struct stat *file);
+
 /* Into the record of a file, and out of it; all 0 where it has none: then the later ctime decides. */
 void seen__to_json(const struct seen *s, json_t *file);
 void seen__from_json(struct seen *s, const json_t *file);

@@ -34,7 +34,7 @@ static int tear_down(void **state)
 /* Closed so many seconds ago. */
 static void hold(struct guard *g, int slot, uint64_t seconds)
 {
-	g->held[slot] = (struct held){ .n = (uint32_t)slot + 1, .linked = true };
+	g->held[slot] = (struct held){ .n = (uint32_t)slot + 1, .filefd = -1, .linked = true };
 	g->held[slot].closed_ns = now_ns() - seconds * 1000000000;
 }
 

@@ -35,6 +35,8 @@ static int set_up(void **state)
 		return -1;
 	rootfd = open(root, O_RDONLY | O_DIRECTORY);
 	fd = memfd_create("m", 0);
+	if (write(fd, "whole", 5) != 5)
+		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	memory = open(path, O_RDONLY);
 	memory_rw = open(path, O_RDWR); /* a writer as leases know one; the first is none */

@@ -191,6 +191,60 @@ static void what_can_be_compared_no_more_is_told(void **state)
 	assert_false(p->never_compared);
 }
 
+/* Of a journal that knows no "settled": what the last record of a file says of its reading back. */
+static void an_earlier_version_is_understood(void **state)
+{
+	static const struct {
+		const char *said;
+		bool read_back, settled;
+	} cases[] = { { "durable", true, true },
+		      { "durable", false, false },
+		      { "being renamed", true, false } };
+	struct places *p = *state;
+	ino_t ino;
+
+	exported(p);
+	ino = ino_of(p->vmfd, "memory.bin");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *file = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:b}", "n", 1, "dir", "vm",
+					 "name", "memory.bin", "planted_name", "memory.bin",
+					 "state", cases[i].said, "commit_ino", (json_int_t)ino,
+					 "read_back", cases[i].read_back);
+		struct recovered r;
+
+		seen__to_json(&p->seen, file);
+		assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
+		assert_int_equal(r.state, RECOVERED_DURABLE);
+		assert_int_equal(r.settled, cases[i].settled);
+		recovered__close(&r);
+		/* and without its memory */
+		assert_int_equal(recover__file(file, p->rootfd, -1, p->memory, &r), 0);
+		assert_int_equal(recovered__never_compared(&r), !cases[i].settled);
+		recovered__close(&r);
+		json_decref(file);
+	}
+}
+
+/* Neither its owner's bytes nor a late writer's go for the other's. */
+static void what_both_have_changed_is_kept_twice(void **state)
+{
+	struct places *p = *state;
+	ino_t ino;
+	int fd;
+
+	exported(p);
+	ino = ino_of(p->vmfd, "memory.bin");
+	write_file(p->vmfd, "memory.bin", "mine");
+	fd = openat(p->tmpfd, "1/memory.bin", O_WRONLY);
+	assert_int_equal(write(fd, "late", 4), 4);
+	assert_int_equal(recover_durable(p, ino), RECOVERED_BOTH);
+	assert_int_equal(ino_of(p->vmfd, "memory.bin"), ino);
+	close(fd);
+	assert_int_equal(recover_durable(p, ino), RECOVERED_BOTH);
+	assert_int_equal(ino_of(p->vmfd, "memory.bin"), ino);
+	assert_int_equal(faccessat(p->tmpfd, "1/memory.bin", F_OK, 0), 0);
+}
+
 /* By its owner, while nobody had compared it: known by its handle. */
 static void a_file_that_was_renamed_is_found(void **state)
 {
@@ -282,6 +336,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_can_be_compared_no_more_is_told, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_its_owner_did_since_stays, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_earlier_version_is_understood, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(what_both_have_changed_is_kept_twice, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
