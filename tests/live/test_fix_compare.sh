@@ -92,6 +92,31 @@ check "and compares it" is moved read_back true
 check "it stays where it is" same_bytes "$work/a" "$mnt/elsewhere/renamed"
 revert 2>/dev/null
 
+# damaged too: that its ctime moved does not make it his, and only he can tell
+kill_in_comparison strayed
+mv "$mnt/strayed/memory.bin" "$mnt/elsewhere/strayed"
+chmod 600 "$mnt/elsewhere/strayed"
+damage "$mnt/elsewhere/strayed"
+check "the next guard" guard 1G
+check "does not call it his" wait_for 10 says "elsewhere/strayed is not what was written to it" "$fixer" status
+check "nor settled" not is_settled strayed
+kill -9 "$(guard_pid)"
+check "a revert does not either" says "elsewhere/strayed is not what was written to it" not revert
+check "its memory is kept" same_bytes "$work/a" "$memory"
+rm "$memory"
+check "until he has decided" revert 2>/dev/null
+check "nothing is left" nothing_left
+
+# he wrote to it later than somebody cut its memory: what that has now is nothing to go by
+kill_in_comparison cut
+truncate -s 1000001 "$memory"
+sleep 0.05 # later by the clock of their ctimes, which ticks every 10 ms at most
+echo his >>"$mnt/cut/memory.bin"
+check "a revert leaves it to him" revert 2>/dev/null
+check "all of it" equals "$(stat -c %s "$mnt/cut/memory.bin")" $((size + 4))
+check "to the last byte" equals "$(tail -c 4 "$mnt/cut/memory.bin")" his
+check "nothing is left" nothing_left
+
 # its memory is gone too, as behind a reboot: that is told, and it is not called durable
 kill_in_comparison gone
 rm "$memory"
