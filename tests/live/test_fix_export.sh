@@ -114,6 +114,8 @@ check "whole" same_bytes "$work/big" "$mnt/n/memory.bin"
 
 # ---- the file system turns read-only, and back ----
 
+# the file of before is compared: until then it holds the link that it replaced, and would wait for the window
+wait_for 10 eval '[ "$(state_of n read_back)" = true ]'
 exec 8>"$work/run/window-$loop_numbers" && flock -s 8
 write_new "$mnt/ro" "$work/a"
 sync -f "$mnt"

@@ -9,7 +9,7 @@ file_of() {
 		$1 == "\"dir\":" { here = $2 == dir }
 		here && $1 == key { $1 = ""; gsub(/[",]/, ""); sub(/^ /, ""); print }'
 }
-notes() { flatpause-fixer status | grep -c "$1"; }
+notes() { flatpause-fixer status | tr -s ' \n' ' ' | grep -o "$1" | wc -l; } # its lines are wrapped
 there() { [ -e "$1" ] && echo 1; }
 planted() { # DIR: made, and its spare is there
 	until_is 1 there $dir/.flatpause/spare
