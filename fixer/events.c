@@ -324,6 +324,19 @@ static void changed(struct guard *g, const struct fanotify_event_metadata *m, co
 	queue(g, m, JOB_LOOK, slot, -1);
 }
 
+/* Until it has one name again, and is opened: then it begins anew. */
+static void leave_alone(struct guard *g, int fd, int slot)
+{
+	struct track *t = &g->tracks[slot];
+
+	pthread_mutex_lock(&g->lock);
+	t->gen++;
+	t->open = t->armed = t->asked = false;
+	track__let_go(g, t);
+	pthread_mutex_unlock(&g->lock);
+	watch__disarm(g, fd);
+}
+
 /* Whether somebody else owns the event's descriptor now; *answered where it needs no answer. */
 static bool handle_change(struct guard *g, const struct fanotify_event_metadata *m,
 			  const struct stat *st, bool *answered)
@@ -333,12 +346,17 @@ static bool handle_change(struct guard *g, const struct fanotify_event_metadata 
 	bool kept, has_range = m->event_len >= m->metadata_len + sizeof(*range) &&
 			       range->type == FAN_EVENT_INFO_TYPE_RANGE;
 
-	if (slot < 0 || has_more_names(g, st, g->tracks[slot].dir, g->tracks[slot].name)) {
+	if (slot < 0) {
 		watch__disarm(g, m->fd);
 		return false;
 	}
+	if (has_more_names(g, st, g->tracks[slot].dir, g->tracks[slot].name)) {
+		leave_alone(g, m->fd, slot);
+		return false;
+	}
+	/* where its story has ended, this question was on its way when another was answered */
 	if (!g->tracks[slot].armed)
-		watch__disarm(g, m->fd); /* its question was on its way when this one was answered */
+		watch__disarm(g, m->fd);
 	else if (!(m->mask & FAN_PRE_ACCESS))
 		changed(g, m, st, slot);
 	else if (has_range && !range->count)
@@ -408,7 +426,9 @@ static void handle_close(struct guard *g, const struct fanotify_event_metadata *
 		return;
 	}
 	slot = track__of(g, m->fd, st);
-	if (slot >= 0)
+	if (slot >= 0 && st->st_nlink > 1)
+		leave_alone(g, m->fd, slot);
+	else if (slot >= 0)
 		closed_match(g, m, slot);
 }
 
