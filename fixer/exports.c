@@ -120,8 +120,9 @@ static int keep_both(struct homing *m, int why, const char *what)
 	h->linked = false; /* out of our hands */
 	guard__note(g, "%s/%s %s: its memory is kept at %s", h->dir, h->name, what, h->target);
 	journal__append(&g->journal, REC_FILE,
-			json_pack("{s:I, s:s}", "n", (json_int_t)h->n, "state",
-				  "on disk, and kept in memory"),
+			json_pack("{s:I, s:s, s:b}", "n", (json_int_t)h->n, "state",
+				  "on disk, and kept in memory", "both_changed",
+				  !strcmp(what, RECOVERED_BOTH_CHANGED)),
 			0);
 	return why;
 }
@@ -134,7 +135,7 @@ static int take_back(struct homing *m, int why)
 {
 	struct guard *g = m->e->g;
 	struct held *h = m->h;
-	char tmp[NAME_MAX + 32];
+	char tmp[NAME_MAX + 32], what[128];
 	struct stat st;
 	int err = -ENOENT;
 
@@ -148,12 +149,9 @@ static int take_back(struct homing *m, int why)
 		if (err == -ENOENT && follow_file(m))
 			break;
 	}
-	if (err) {
-		h->linked = false; /* or it would pass for deleted by its owner, and go */
-		guard__note(g,
-			    "%s/%s: cannot be replaced by its link (%s); what it should be is %s",
-			    h->dir, h->name, strerror(-err), h->target);
-		return why;
+	if (err) { /* or it would pass for deleted by its owner, and go */
+		snprintf(what, sizeof(what), "cannot be replaced by its link (%s)", strerror(-err));
+		return keep_both(m, why, what);
 	}
 	pthread_mutex_lock(&g->lock); /* it is another link than before */
 	if (h->linkfd >= 0)
@@ -162,6 +160,51 @@ static int take_back(struct homing *m, int why)
 	pthread_mutex_unlock(&g->lock);
 	held__remember_link(g, h);
 	return why;
+}
+
+/* Of a file that is home: it is durable, and no record may say anything else. */
+static int home_failed(struct guard *g, struct held *h, int err)
+{
+	h->retry_ns = now_ns() + GUARD_RETRY_NS;
+	if (err != h->said_err)
+		guard__note(g,
+			    "%s/%s is on disk, cannot be compared for now (%s) and is kept at %s",
+			    h->dir, h->name, strerror(-err), h->target);
+	h->said_err = err;
+	return err;
+}
+
+/*
+ * Not now. Both copies stay where they are, and no record says otherwise than that one has taken the
+ * place of the link: whoever comes next, if not we, comes to the same.
+ */
+static int stay_home(struct homing *m, int err)
+{
+	struct guard *g = m->e->g;
+	struct held *h = m->h;
+
+	h->home = true;
+	h->filefd = m->filefd;
+	m->filefd = -1;
+	if (!atomic_load(&g->quit))
+		home_failed(g, h, err);
+	return err;
+}
+
+static bool is_there(const struct held *h, const struct stat *file)
+{
+	struct stat st;
+
+	return !fstatat(h->dirfd, h->name, &st, AT_SYMLINK_NOFOLLOW) && st.st_dev == file->st_dev &&
+	       st.st_ino == file->st_ino;
+}
+
+/* Whether the rename was done, whatever failed behind it. */
+static bool is_in_place(const struct homing *m)
+{
+	struct stat file;
+
+	return !fstat(m->filefd, &file) && is_there(m->h, &file);
 }
 
 /*
@@ -181,24 +224,14 @@ static int commit(struct homing *m, const char *tmp)
 		return err;
 	}
 	err = export__commit(h->dirfd, tmp, h->name, h->target);
-	if (err)
+	if (err && !is_in_place(m))
 		return err;
 	export__renamed(m->filefd, &m->r);
 	h->seen = m->r.seen;
 	h->file_ctime_ns = ns_of(&m->r.ctime);
+	if (err) /* renamed, but its directory is not synced: nothing may go yet */
+		return stay_home(m, err);
 	return lease__linger(&e->lease, GUARD_LINGER_NS) ? take_back(m, -ECANCELED) : 0;
-}
-
-/* Of a file that is home: it is durable, and no record may say anything else. */
-static int home_failed(struct guard *g, struct held *h, int err)
-{
-	h->retry_ns = now_ns() + GUARD_RETRY_NS;
-	if (err != h->said_err)
-		guard__note(g,
-			    "%s/%s is on disk, cannot be compared for now (%s) and is kept at %s",
-			    h->dir, h->name, strerror(-err), h->target);
-	h->said_err = err;
-	return err;
 }
 
 /* As it is found behind a reboot: what was synced is there, and that is all that can be said. */
@@ -214,23 +247,6 @@ static int memory_is_gone(struct guard *g, int slot)
 		return home_failed(g, h, err);
 	resume__say_never_compared(g, was.n, was.dir, was.name);
 	return 0;
-}
-
-/*
- * Not now. Both copies stay where they are, and no record says otherwise than that one has taken the
- * place of the link: whoever comes next, if not we, comes to the same.
- */
-static int stay_home(struct homing *m, int err)
-{
-	struct guard *g = m->e->g;
-	struct held *h = m->h;
-
-	h->home = true;
-	h->filefd = m->filefd;
-	m->filefd = -1;
-	if (!atomic_load(&g->quit))
-		home_failed(g, h, err);
-	return err;
 }
 
 /* What follows from a comparison: only what is known to be so lets either copy go. */
@@ -358,14 +374,6 @@ static int export_leased(struct exporter *e, int slot, int src)
 	return finish(&m, slot, copy_and_commit(&m, src));
 }
 
-static bool is_there(const struct held *h, const struct stat *file)
-{
-	struct stat st;
-
-	return !fstatat(h->dirfd, h->name, &st, AT_SYMLINK_NOFOLLOW) && st.st_dev == file->st_dev &&
-	       st.st_ino == file->st_ino;
-}
-
 /* Under a lease on its memory, which nobody has changed since it was copied. */
 static int compare_again(struct homing *m, int src)
 {
@@ -380,6 +388,9 @@ static int compare_again(struct homing *m, int src)
 		return take_back(m, -ECANCELED);
 	if (!is_there(h, &file))
 		follow_file(m); /* moved out of our tree it is compared all the same */
+	else if ((err = export__sync_dir(
+			  h->dirfd))) /* whoever renamed it may not have come to that */
+		return stay_home(m, err);
 	err = judge(m, export__compare(m->e->worker, src, m->filefd, &h->seen, h->file_ctime_ns,
 				       &hooks, &m->r));
 	if (!err && link__give_all(m->e->g->dirfd, h->target, m->filefd) < 0)

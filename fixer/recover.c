@@ -167,10 +167,7 @@ static bool had_writer(json_t *file)
 	       json_is_true(json_object_get(file, "made_by_writer"));
 }
 
-/*
- * Its owner has renamed what took the place of the link. What the kernel has no name for any more
- * (nobody has used it since) is not found so.
- */
+/* Its owner has renamed, within the tree, what took the place of the link. */
 static bool follow_file(json_t *file, int rootfd, struct recovered *r)
 {
 	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
@@ -190,6 +187,29 @@ static bool follow_file(json_t *file, int rootfd, struct recovered *r)
 	r->dirfd = dirfd;
 	memcpy(r->dir, dir, sizeof(dir));
 	memcpy(r->name, name, sizeof(name));
+	return true;
+}
+
+/*
+ * He has moved it out of the tree, or to where the kernel knows no name of it now (nobody has used it
+ * since): it is compared by itself. What cannot be replaced by a link is kept beside its memory.
+ */
+static bool open_moved(json_t *file, int rootfd, struct recovered *r)
+{
+	int fd = r->commit_ino && rootfd >= 0
+			 ? handle__open(rootfd, record__text(file, "commit_handle"), O_NOFOLLOW)
+			 : -ESTALE;
+	struct stat st, memory;
+
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_ino != r->commit_ino || !st.st_nlink ||
+	    fstat(r->memory, &memory)) {
+		close(fd);
+		return false;
+	}
+	r->filefd = fd;
+	r->state = seen__is_current(&r->seen, &memory, &st) ? RECOVERED_DURABLE : RECOVERED_BOTH;
 	return true;
 }
 
@@ -219,8 +239,14 @@ static int look(json_t *file, int rootfd, struct recovered *r)
 		home = settle(file, r);
 	if (home == HOME_FAILED)
 		return -EIO;
+	if (home == HOME_GONE && r->memory >= 0 && open_moved(file, rootfd, r))
+		return 0;
 	if (home == HOME_GONE)
 		return look_elsewhere(file, rootfd, r);
+	/* what was said to be kept for a human does not go because he touched the file */
+	if (home == HOME_DURABLE && r->memory >= 0 &&
+	    json_is_true(json_object_get(file, "both_changed")))
+		home = HOME_BOTH;
 	r->state = home == HOME_DURABLE ? RECOVERED_DURABLE
 		   : home == HOME_BOTH	? RECOVERED_BOTH
 					: RECOVERED_LINKED;

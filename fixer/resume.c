@@ -176,6 +176,10 @@ static int settle(struct guard *g, json_t *file, struct recovered *r)
 	case RECOVERED_BOTH:
 		guard__note(g, "%s/%s " RECOVERED_BOTH_CHANGED ": its memory is kept at %s", r->dir,
 			    r->name, r->target);
+		journal__append(&g->journal, REC_FILE,
+				json_pack("{s:I, s:s, s:b}", "n", (json_int_t)r->n, "state",
+					  "on disk, and kept in memory", "both_changed", 1),
+				0);
 		break;
 	case RECOVERED_DURABLE:
 		err = settle_durable(g, file, r);
@@ -195,13 +199,18 @@ void resume__say_never_compared(struct guard *g, uint32_t n, const char *dir, co
 	record_end(g, n, RECOVERED_NEVER_COMPARED);
 }
 
+#define TRIES_MAX 250 /* 5 s */
+
 static int resume_one(struct guard *g, json_t *file)
 {
 	char sub[24];
+	const struct timespec nap = { .tv_nsec = 20000000 };
 	struct recovered r;
-	int err;
+	int err, tries = 0;
 
 	do {
+		if (tries++)
+			nanosleep(&nap, NULL);
 		err = recover__file(file, g->dirfd, g->tmpfd, g->conf.tmp_dir, &r);
 		if (err == -EAGAIN)
 			continue;
@@ -218,7 +227,7 @@ static int resume_one(struct guard *g, json_t *file)
 		if (!err && never_compared(g, &r))
 			resume__say_never_compared(g, r.n, r.dir, r.name);
 		recovered__close(&r);
-	} while (err == -EAGAIN); /* its owner was faster, or a writer came to what was durable */
+	} while (err == -EAGAIN && tries < TRIES_MAX); /* its owner was faster, or a writer came */
 	if (err == -ENOSPC)
 		return log_err(err, "too many files wait for their export in %s", g->conf.tmp_dir);
 	return err ? log_err(err, "cannot take over %s/%s", r.dir, r.name) : 0;

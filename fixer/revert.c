@@ -178,6 +178,8 @@ static int bring_home(struct reverting *r, json_t *file, struct recovered *f)
 			   : 0;
 	}
 	err = export_now(r, f);
+	if (err == -ENODATA) /* of a medium; revert_memory() takes it for a loss */
+		err = -EIO;
 	if (err == -ENOENT ||
 	    err == -EAGAIN) /* its owner took the link away, or moved it: the next look tells */
 		return -EAGAIN;

@@ -278,6 +278,47 @@ static void a_file_that_was_renamed_is_found(void **state)
 	json_decref(file);
 }
 
+/* It is compared by itself; its memory goes only when it has no name at all any more. */
+static void a_file_that_left_the_tree_is_found(void **state)
+{
+	struct places *p = *state;
+	char handle[HANDLE_HEX_MAX];
+	struct recovered r;
+	struct stat st;
+	json_t *file;
+	int out, fd;
+
+	exported(p);
+	fd = link__open(p->vmfd, "memory.bin");
+	if (handle__get(fd, handle))
+		skip();
+	close(fd);
+	file = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:s}", "n", 1, "dir", "vm", "name",
+			 "memory.bin", "planted_name", "memory.bin", "state", "durable",
+			 "commit_ino", (json_int_t)ino_of(p->vmfd, "memory.bin"), "commit_handle",
+			 handle);
+	seen__to_json(&p->seen, file);
+	out = open_dir(p->dir, "out");
+	assert_int_equal(renameat(p->vmfd, "memory.bin", out, "away"), 0);
+	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
+	assert_int_equal(r.state, RECOVERED_DURABLE);
+	assert_false(r.settled);
+	assert_int_equal(fstat(r.filefd, &st), 0);
+	assert_int_equal(st.st_ino, ino_of(out, "away"));
+	recovered__close(&r);
+	/* written to in memory since: there is no place for a link, so both stay */
+	write_file(p->tmpfd, "1/memory.bin", "new ");
+	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
+	assert_int_equal(r.state, RECOVERED_BOTH);
+	recovered__close(&r);
+	assert_int_equal(unlinkat(out, "away", 0), 0);
+	close(out);
+	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
+	assert_int_equal(r.state, RECOVERED_REMOVED);
+	recovered__close(&r);
+	json_decref(file);
+}
+
 /* Its owner has put another file there since, or has deleted it. */
 static void what_its_owner_did_since_stays(void **state)
 {
@@ -331,6 +372,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_written_later_is_the_file, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(without_its_memory_it_is_done, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_file_that_left_the_tree_is_found, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_file_that_was_renamed_is_found, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_can_be_compared_no_more_is_told, set_up,
