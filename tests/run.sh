@@ -56,7 +56,7 @@ run_one() { # NAME FILE
 # start_one NAME FILE: what PATTERN leaves out is not there, and not said
 start_one() {
 	case $1 in *"$pattern"*) ;; *) return ;; esac
-	[ -x "$2" ] || return
+	[ -e "$2" ] || return # a pattern of none; what cannot be run has failed
 	while [ "$(jobs -rp | wc -l)" -ge "$width" ]; do wait -n; done
 	names+=("$1")
 	run_one "$1" "$2" &
