@@ -45,11 +45,6 @@ static struct export_hooks hooks_of(struct exporter *e)
 
 /* ---- what is written down ---- */
 
-static uint64_t ns_of(const struct timespec *t)
-{
-	return (uint64_t)(t->tv_sec * 1000000000 + t->tv_nsec);
-}
-
 static void record_durable(struct guard *g, const struct held *h, const struct export_result *r)
 {
 	char crc[16];
@@ -114,16 +109,10 @@ static int follow_file(const struct homing *m)
 /* A human has to tell which copy is the right one, now or behind a revert. */
 static int keep_both(struct homing *m, int why, const char *what)
 {
-	struct guard *g = m->e->g;
 	struct held *h = m->h;
 
 	h->linked = false; /* out of our hands */
-	guard__note(g, "%s/%s %s: its memory is kept at %s", h->dir, h->name, what, h->target);
-	journal__append(&g->journal, REC_FILE,
-			json_pack("{s:I, s:s, s:b}", "n", (json_int_t)h->n, "state",
-				  "on disk, and kept in memory", "both_changed",
-				  !strcmp(what, RECOVERED_BOTH_CHANGED)),
-			0);
+	resume__say_kept(m->e->g, h->n, h->dir, h->name, h->target, what);
 	return why;
 }
 
@@ -228,7 +217,7 @@ static int commit(struct homing *m, const char *tmp)
 		return err;
 	export__renamed(m->filefd, &m->r);
 	h->seen = m->r.seen;
-	h->file_ctime_ns = ns_of(&m->r.ctime);
+	h->file_ctime_ns = timespec_ns(&m->r.ctime);
 	if (err) /* renamed, but its directory is not synced: nothing may go yet */
 		return stay_home(m, err);
 	return lease__linger(&e->lease, GUARD_LINGER_NS) ? take_back(m, -ECANCELED) : 0;

@@ -510,6 +510,9 @@ int resume__conf(struct fix_conf *conf, const struct state *s);
 int resume__held(struct guard *g);
 /* The end of a file that is durable, and whose memory went before anybody compared it. */
 void resume__say_never_compared(struct guard *g, uint32_t n, const char *dir, const char *name);
+/* Nobody but a human can tell which copy is right: `what` is why; its memory stays. */
+void resume__say_kept(struct guard *g, uint32_t n, const char *dir, const char *name,
+		      const char *target, const char *what);
 
 /* ---- reserve.c ---- */
 

@@ -167,14 +167,19 @@ static bool had_writer(json_t *file)
 	       json_is_true(json_object_get(file, "made_by_writer"));
 }
 
-/* Its owner has renamed, within the tree, what took the place of the link. */
+/* What took the place of the link, whatever its name is now, where there is memory to compare it with. */
+static int open_committed(json_t *file, int rootfd, const struct recovered *r)
+{
+	if (!r->commit_ino || rootfd < 0 || r->memory < 0)
+		return -ESTALE;
+	return handle__open(rootfd, record__text(file, "commit_handle"), O_NOFOLLOW);
+}
+
+/* Its owner has renamed it within the tree. */
 static bool follow_file(json_t *file, int rootfd, struct recovered *r)
 {
 	char dir[NAME_MAX + 1], name[NAME_MAX + 1];
-	int fd = r->commit_ino
-			 ? handle__open(rootfd, record__text(file, "commit_handle"), O_NOFOLLOW)
-			 : -ESTALE;
-	int dirfd;
+	int fd = open_committed(file, rootfd, r), dirfd;
 
 	if (fd < 0)
 		return false;
@@ -196,9 +201,7 @@ static bool follow_file(json_t *file, int rootfd, struct recovered *r)
  */
 static bool open_moved(json_t *file, int rootfd, struct recovered *r)
 {
-	int fd = r->commit_ino && rootfd >= 0
-			 ? handle__open(rootfd, record__text(file, "commit_handle"), O_NOFOLLOW)
-			 : -ESTALE;
+	int fd = open_committed(file, rootfd, r);
 	struct stat st, memory;
 
 	if (fd < 0)
@@ -235,11 +238,11 @@ static int look(json_t *file, int rootfd, struct recovered *r)
 		return r->dirfd;
 	if (r->dirfd >= 0)
 		home = settle(file, r);
-	if (home == HOME_GONE && rootfd >= 0 && r->memory >= 0 && follow_file(file, rootfd, r))
+	if (home == HOME_GONE && follow_file(file, rootfd, r))
 		home = settle(file, r);
 	if (home == HOME_FAILED)
 		return -EIO;
-	if (home == HOME_GONE && r->memory >= 0 && open_moved(file, rootfd, r))
+	if (home == HOME_GONE && open_moved(file, rootfd, r))
 		return 0;
 	if (home == HOME_GONE)
 		return look_elsewhere(file, rootfd, r);

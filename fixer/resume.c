@@ -47,6 +47,17 @@ static void say_not_now(struct guard *g, const char *dir, const char *name, cons
 		    dir, name, target);
 }
 
+void resume__say_kept(struct guard *g, uint32_t n, const char *dir, const char *name,
+		      const char *target, const char *what)
+{
+	guard__note(g, "%s/%s %s: its memory is kept at %s", dir, name, what, target);
+	journal__append(&g->journal, REC_FILE,
+			json_pack("{s:I, s:s, s:b}", "n", (json_int_t)n, "state",
+				  "on disk, and kept in memory", "both_changed",
+				  !strcmp(what, RECOVERED_BOTH_CHANGED)),
+			0);
+}
+
 /* Nobody works on them yet: what is home gives its slot to what is in memory only. */
 static struct held *find_slot(struct guard *g, bool in_memory)
 {
@@ -174,12 +185,7 @@ static int settle(struct guard *g, json_t *file, struct recovered *r)
 			    g->conf.dir, r->target);
 		break;
 	case RECOVERED_BOTH:
-		guard__note(g, "%s/%s " RECOVERED_BOTH_CHANGED ": its memory is kept at %s", r->dir,
-			    r->name, r->target);
-		journal__append(&g->journal, REC_FILE,
-				json_pack("{s:I, s:s, s:b}", "n", (json_int_t)r->n, "state",
-					  "on disk, and kept in memory", "both_changed", 1),
-				0);
+		resume__say_kept(g, r->n, r->dir, r->name, r->target, RECOVERED_BOTH_CHANGED);
 		break;
 	case RECOVERED_DURABLE:
 		err = settle_durable(g, file, r);

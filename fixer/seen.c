@@ -1,30 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include "seen.h"
 
-static uint64_t ns_of(const struct timespec *t)
-{
-	return (uint64_t)t->tv_sec * 1000000000ull + (uint64_t)t->tv_nsec;
-}
+#include "../user/clock.h"
 
 void seen__take(struct seen *s, const struct stat *memory, const struct stat *file)
 {
 	*s = (struct seen){ .memory_bytes = (uint64_t)memory->st_size,
-			    .memory_ctime_ns = ns_of(&memory->st_ctim),
-			    .file_mtime_ns = ns_of(&file->st_mtim) };
+			    .memory_ctime_ns = timespec_ns(&memory->st_ctim),
+			    .file_mtime_ns = timespec_ns(&file->st_mtim) };
 }
 
 bool seen__is_current(const struct seen *s, const struct stat *memory, const struct stat *file)
 {
-	if (s->memory_ctime_ns == ns_of(&memory->st_ctim) &&
+	if (s->memory_ctime_ns == timespec_ns(&memory->st_ctim) &&
 	    s->memory_bytes == (uint64_t)memory->st_size)
 		return true;
-	return s->file_mtime_ns != ns_of(&file->st_mtim) &&
-	       ns_of(&file->st_ctim) > ns_of(&memory->st_ctim);
+	return s->file_mtime_ns != timespec_ns(&file->st_mtim) &&
+	       timespec_ns(&file->st_ctim) > timespec_ns(&memory->st_ctim);
 }
 
 bool seen__is_his(const struct seen *s, const struct stat *file)
 {
-	return s->memory_ctime_ns && (s->file_mtime_ns != ns_of(&file->st_mtim) ||
+	return s->memory_ctime_ns && (s->file_mtime_ns != timespec_ns(&file->st_mtim) ||
 				      s->memory_bytes != (uint64_t)file->st_size);
 }
 

@@ -245,12 +245,10 @@ static void what_both_have_changed_is_kept_twice(void **state)
 	assert_int_equal(faccessat(p->tmpfd, "1/memory.bin", F_OK, 0), 0);
 }
 
-/* By its owner, while nobody had compared it: known by its handle. */
-static void a_file_that_was_renamed_is_found(void **state)
+/* Exported, and not compared: it is known by its handle. */
+static json_t *record_of_exported(struct places *p)
 {
-	struct places *p = *state;
 	char handle[HANDLE_HEX_MAX];
-	struct recovered r;
 	json_t *file;
 	int fd;
 
@@ -264,6 +262,17 @@ static void a_file_that_was_renamed_is_found(void **state)
 			 "commit_ino", (json_int_t)ino_of(p->vmfd, "memory.bin"), "commit_handle",
 			 handle);
 	seen__to_json(&p->seen, file);
+	return file;
+}
+
+/* By its owner, while nobody had compared it. */
+static void a_file_that_was_renamed_is_found(void **state)
+{
+	struct places *p = *state;
+	struct recovered r;
+	json_t *file;
+
+	file = record_of_exported(p);
 	assert_int_equal(renameat(p->vmfd, "memory.bin", p->rootfd, "renamed"), 0);
 	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
 	assert_int_equal(r.state, RECOVERED_DURABLE);
@@ -282,22 +291,12 @@ static void a_file_that_was_renamed_is_found(void **state)
 static void a_file_that_left_the_tree_is_found(void **state)
 {
 	struct places *p = *state;
-	char handle[HANDLE_HEX_MAX];
 	struct recovered r;
 	struct stat st;
 	json_t *file;
-	int out, fd;
+	int out;
 
-	exported(p);
-	fd = link__open(p->vmfd, "memory.bin");
-	if (handle__get(fd, handle))
-		skip();
-	close(fd);
-	file = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:s}", "n", 1, "dir", "vm", "name",
-			 "memory.bin", "planted_name", "memory.bin", "state", "durable",
-			 "commit_ino", (json_int_t)ino_of(p->vmfd, "memory.bin"), "commit_handle",
-			 handle);
-	seen__to_json(&p->seen, file);
+	file = record_of_exported(p);
 	out = open_dir(p->dir, "out");
 	assert_int_equal(renameat(p->vmfd, "memory.bin", out, "away"), 0);
 	assert_int_equal(recover__file(file, p->rootfd, p->tmpfd, p->memory, &r), 0);
